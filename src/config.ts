@@ -1,0 +1,105 @@
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+/** Every setting there is: the environment variable's name, what it means, and its default. A flag is the same name in kebab-case: PORT is --port. */
+const schema = z.object({
+  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on. 0.0.0.0 lets other machines in.'),
+  PORT: z.coerce
+    .number('must be a number')
+    .int('must be a whole number')
+    .min(0)
+    .max(65535)
+    .default(5000)
+    .describe('Port to listen on; 0 takes a free one.'),
+  DATA_DIR: z.string().min(1).default('./data').describe('Folder of the embedded PostgreSQL and of artifacts.'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
+    .optional()
+    .describe('An existing PostgreSQL 14 or newer (postgresql://user:password@host:5432/name), instead of the embedded one.'),
+  ARTIFACTS_URL: z
+    .string()
+    .regex(/^(file:\/\/\/|s3:\/\/[^/])/, 'must be file:///folder or s3://bucket/prefix')
+    .optional()
+    .describe(
+      'Where artifacts lie: file:///folder or s3://bucket/prefix. Default: artifacts/ in DATA_DIR. S3 credentials come from the standard AWS variables.',
+    ),
+  S3_ENDPOINT: z
+    .url('must be a URL')
+    .optional()
+    .describe('Address of an S3-compatible store (MinIO, SeaweedFS, Ceph); implies path-style requests.'),
+  LOG_LEVEL: z
+    .enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`)
+    .default('info')
+    .describe(`How much to log: ${LOG_LEVELS.join(', ')}.`),
+});
+
+export type Config = Readonly<{
+  host: string;
+  port: number;
+  /** Absolute path. */
+  dataDir: string;
+  databaseUrl: string | undefined;
+  artifactsUrl: string;
+  s3Endpoint: string | undefined;
+  logLevel: (typeof LOG_LEVELS)[number];
+}>;
+
+/** A setting that cannot be used: one sentence that names it. */
+export class ConfigError extends Error {}
+
+/**
+ * Reads the settings from flags (`--port 5001`, `--port=5001`), then from the environment. This file is the only one that reads either.
+ * Throws ConfigError for the first bad one.
+ */
+export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env): Config {
+  const values = { ...pickSettings(env), ...parseFlags(flags) };
+  const result = schema.safeParse(values);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    const name = String(issue?.path[0]);
+    throw new ConfigError(`${name}: ${issue?.message} (it is ${JSON.stringify(values[name])}). See --help.`);
+  }
+  const settings = result.data;
+  const dataDir = path.resolve(settings.DATA_DIR);
+  return Object.freeze({
+    host: settings.HOST,
+    port: settings.PORT,
+    dataDir,
+    databaseUrl: settings.DATABASE_URL,
+    artifactsUrl: settings.ARTIFACTS_URL ?? pathToFileURL(path.join(dataDir, 'artifacts')).href,
+    s3Endpoint: settings.S3_ENDPOINT,
+    logLevel: settings.LOG_LEVEL,
+  });
+}
+
+/** An empty variable counts as unset: compose files and unit files leave them so. */
+function pickSettings(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.keys(schema.shape).flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+}
+
+function parseFlags(flags: string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (let i = 0; i < flags.length; i++) {
+    const [flag = '', inline] = (flags[i] ?? '').split(/=(.*)/s);
+    const name = flag.replace(/^--/, '').replaceAll('-', '_').toUpperCase();
+    if (!flag.startsWith('--') || !(name in schema.shape)) throw new ConfigError(`${flag}: not a known option. See --help.`);
+    const value = inline ?? flags[++i];
+    if (value === undefined) throw new ConfigError(`${flag}: needs a value. See --help.`);
+    found[name] = value;
+  }
+  return found;
+}
+
+/** The table of settings that `--help` prints, one line each. */
+export function settingsHelp(): string {
+  return Object.entries(schema.shape)
+    .map(([name, field]) => {
+      const fallback = field instanceof z.ZodDefault ? ` [${String(field.def.defaultValue)}]` : '';
+      return `  --${name.toLowerCase().replaceAll('_', '-')}, ${name}${fallback}\n      ${field.description}`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,21 @@
+import type pg from 'pg';
+import type { z } from 'zod';
+import type { BlobStore } from './artifacts/blobs/blob-store.ts';
+import type { Endpoint, StreamEndpoint } from './platform/http/endpoint.ts';
+import type { Scope } from './scopes/entity.ts';
+
+/** What a handler gets beside its input: the database, the artifact bytes, and the workspace the request is for. */
+export type Services = { db: pg.Pool; blobs: BlobStore; scope: Scope };
+
+/** Declares a JSON endpoint; see platform/http/endpoint.ts for what derives from it. */
+export const endpoint = <Input extends z.ZodObject, Output extends z.ZodType>(
+  declaration: Omit<Endpoint<Services, Input, Output>, 'kind'>,
+): Endpoint<Services, Input, Output> => ({ kind: 'json', ...declaration });
+
+/** Declares an endpoint that streams bytes. */
+export const streamEndpoint = <Input extends z.ZodObject>(
+  declaration: Omit<StreamEndpoint<Services, Input>, 'kind'>,
+): StreamEndpoint<Services, Input> => ({
+  kind: 'stream',
+  ...declaration,
+});

@@ -1,0 +1,101 @@
+import knex from 'knex';
+import pg from 'pg';
+
+/** What a store function needs of the database: a pool, or the one connection of a transaction. */
+export type Db = Pick<pg.Pool | pg.PoolClient, 'query'>;
+
+/** Builds SQL that varies (searches). It has no connection of its own: `runBuilt` sends what it made. */
+export const sqlBuilder = knex({ client: 'pg' });
+
+// bigint columns hold counts, sizes in bytes and epoch milliseconds, all far below 2^53.
+const BIGINT_OID = 20;
+const types = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === BIGINT_OID ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+};
+
+/** Opens a pool on `url`. Waits are limited so that a dead database becomes an error, not a hang (times in ms). */
+export function openPool(url: string, max: number): pg.Pool {
+  return new pg.Pool({
+    connectionString: url,
+    max,
+    types,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+    options: '-c statement_timeout=60000 -c lock_timeout=20000 -c idle_in_transaction_session_timeout=60000',
+    application_name: 'model-commons',
+  });
+}
+
+export type Statement = { name: string; text: string; keys: string[] };
+
+/**
+ * Declares SQL that does not vary. `:name` marks a binding (`::type` stays a cast). It is compiled once and sent as a named prepared
+ * statement, which Postgres then need not parse and plan again.
+ */
+export function statement(name: string, sql: string): Statement {
+  const keys: string[] = [];
+  const text = sql.replace(/(?<!:):([a-z_]\w*)/gi, (_, key: string) => {
+    const known = keys.indexOf(key);
+    return `$${known >= 0 ? known + 1 : keys.push(key)}`;
+  });
+  return { name, text, keys };
+}
+
+/** Runs a declared statement and gives its rows. A binding left out is a bug of the caller, and throws. */
+export async function run<Row extends pg.QueryResultRow>(
+  db: Db,
+  { name, text, keys }: Statement,
+  bindings: Record<string, unknown> = {},
+): Promise<Row[]> {
+  const values = keys.map((key) => {
+    if (bindings[key] === undefined) throw new Error(`statement ${name}: no value for :${key}`);
+    return bindings[key];
+  });
+  const result = await db.query<Row>({ name, text, values });
+  return result.rows;
+}
+
+/** Runs a query made with `sqlBuilder`. */
+export async function runBuilt<Row extends pg.QueryResultRow>(
+  db: Db,
+  query: { toSQL(): { toNative(): { sql: string; bindings: readonly unknown[] } } },
+): Promise<Row[]> {
+  const { sql, bindings } = query.toSQL().toNative();
+  const result = await db.query<Row>(sql, [...bindings]);
+  return result.rows;
+}
+
+/** Runs `work` in one transaction: all of it is kept, or nothing. */
+export async function transaction<T>(db: Db, work: (tx: Db) => Promise<T>): Promise<T> {
+  if (!('totalCount' in db)) return work(db);
+  const client = await (db as pg.Pool).connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((failure: Error) => {
+      broken = failure;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** True when `error` is Postgres's refusal `code` (SQLSTATE). */
+export const isDatabaseError = (error: unknown, code: string): boolean => error instanceof pg.DatabaseError && error.code === code;
+
+export const UNIQUE_VIOLATION = '23505';
+
+/** True for text that Postgres cannot hold in its encoding. */
+export const isUnstorable = (error: unknown): boolean => isDatabaseError(error, '22021') || isDatabaseError(error, '22P05');
+
+/** True when the database could not be reached, is stopping, is full of connections or took too long: trying again may help. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return /^(08|53|57|55P03)/.test(error.code ?? '');
+  return error instanceof Error && /connect|Connection terminated|ECONNRE|timeout exceeded/i.test(error.message);
+}

@@ -1,0 +1,55 @@
+type Kind = { status: number; sqlstate?: string; errorClass?: string };
+
+/**
+ * The error codes we answer with, with the HTTP status, `sqlstate` and `error_class` the stock server gives them (mlflow/exceptions.py,
+ * ERROR_CODE_TO_HTTP_STATUS). All are names of MLflow's own ErrorCode enum: 1.x clients cannot read any other.
+ * INVALID_STATE is 500 there, and clients retry a 500 for minutes, so here it is 409 (docs/differences.md).
+ */
+const CODES = {
+  INVALID_PARAMETER_VALUE: { status: 400, sqlstate: 'KAM00', errorClass: 'INVALID_PARAMETER_VALUE' },
+  BAD_REQUEST: { status: 400, sqlstate: 'KAM00', errorClass: 'INVALID_PARAMETER_VALUE' },
+  MALFORMED_REQUEST: { status: 400, sqlstate: 'KAM00', errorClass: 'INVALID_PARAMETER_VALUE' },
+  RESOURCE_ALREADY_EXISTS: { status: 400, sqlstate: 'KAM00', errorClass: 'RESOURCE_ALREADY_EXISTS' },
+  PERMISSION_DENIED: { status: 403 },
+  RESOURCE_DOES_NOT_EXIST: { status: 404, sqlstate: 'KAM00', errorClass: 'RESOURCE_NOT_FOUND' },
+  ENDPOINT_NOT_FOUND: { status: 404 },
+  DEADLINE_EXCEEDED: { status: 408 },
+  INVALID_STATE: { status: 409, sqlstate: 'XXM00', errorClass: 'CLIENT_INTERNAL_ERROR' },
+  INTERNAL_ERROR: { status: 500, sqlstate: 'XXM00', errorClass: 'CLIENT_INTERNAL_ERROR' },
+  NOT_IMPLEMENTED: { status: 501 },
+  TEMPORARILY_UNAVAILABLE: { status: 503 },
+  IO_ERROR: { status: 507 },
+} as const satisfies Record<string, Kind>;
+
+export type ErrorCode = keyof typeof CODES;
+
+/** The one error that is thrown on purpose: its text reaches the caller word for word, so it never holds SQL, a server path or a stack. */
+export class MlflowError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+
+  /** `status` only where HTTP has a closer one than the code's own: 405, 413, 416. */
+  constructor(code: ErrorCode, message: string, status: number = CODES[code].status) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+
+  /** The reply's body in MLflow's shape. */
+  toBody(): { error_code: ErrorCode; message: string; sqlstate?: string; error_class?: string } {
+    const kind: Kind = CODES[this.code];
+    return {
+      error_code: this.code,
+      message: this.message,
+      ...(kind.sqlstate && { sqlstate: kind.sqlstate }),
+      ...(kind.errorClass && { error_class: kind.errorClass }),
+    };
+  }
+}
+
+export const invalidParameter = (message: string) => new MlflowError('INVALID_PARAMETER_VALUE', message);
+export const badRequest = (message: string) => new MlflowError('BAD_REQUEST', message);
+export const malformedRequest = (message: string) => new MlflowError('MALFORMED_REQUEST', message);
+export const alreadyExists = (message: string) => new MlflowError('RESOURCE_ALREADY_EXISTS', message);
+export const doesNotExist = (message: string) => new MlflowError('RESOURCE_DOES_NOT_EXIST', message);
+export const invalidState = (message: string) => new MlflowError('INVALID_STATE', message);

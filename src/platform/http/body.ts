@@ -1,0 +1,38 @@
+import type { IncomingMessage } from 'node:http';
+import getRawBody from 'raw-body';
+import { invalidParameter, MlflowError } from '../errors.ts';
+import { parseJsonBody } from './wire.ts';
+
+const BODY_WAIT_MS = 30_000;
+
+/**
+ * Reads and parses a JSON body of at most `limit` bytes that arrives within 30 s.
+ * Throws MALFORMED_REQUEST, INVALID_PARAMETER_VALUE (content type), 413 or 408 with a sentence for the caller.
+ */
+export async function readJsonBody(req: IncomingMessage, limit: number): Promise<unknown> {
+  // Only POST and PUT are checked, and before anything else (mlflow/server/handlers.py, _validate_content_type).
+  if (req.method === 'POST' || req.method === 'PUT') {
+    const type = req.headers['content-type'];
+    if (type === undefined) throw invalidParameter('Bad Request. Content-Type header is missing.');
+    if (type.split(';')[0] !== 'application/json') throw invalidParameter("Bad Request. Content-Type must be one of ['application/json'].");
+  }
+  const length = req.headers['content-length'];
+  if (length === undefined && req.headers['transfer-encoding'] === undefined) return undefined;
+  const timer = setTimeout(
+    () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', 'The request body did not arrive within 30 seconds.')),
+    BODY_WAIT_MS,
+  );
+  try {
+    return parseJsonBody(await getRawBody(req, { limit, length: length ?? null }));
+  } catch (error) {
+    throw (error as { type?: string }).type === 'entity.too.large'
+      ? new MlflowError(
+          'BAD_REQUEST',
+          `The request body is larger than ${limit} bytes, the limit of this endpoint. Send it in smaller parts.`,
+          413,
+        )
+      : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,36 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+
+/** What all declarations have. `Services` below is what a handler may use: this floor knows no noun, so the caller says what that is. */
+export type Declared = {
+  /** Names the operation in logs, metrics and OpenAPI: `model_version.create`. */
+  op: string;
+  summary: string;
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below /api/<apiVersion>; `:param` and a last `*param` are taken from the path. */
+  path: string;
+  /** Default `2.0`. `none`: the path stands as it is, without any prefix. */
+  apiVersion?: '2.0' | '3.0' | 'none';
+  effect: 'read' | 'write';
+};
+
+export type Context<Services, Input> = Services & { input: Input };
+
+/** One JSON endpoint: the whole contract. Routes under every prefix, input checks, logs and OpenAPI derive from it. */
+export type Endpoint<Services, Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> = Declared & {
+  kind: 'json';
+  input: Input;
+  output: Output;
+  /** Largest JSON body in bytes; default 1 MiB. */
+  bodyLimit?: number;
+  handler(context: Context<Services, z.output<Input>>): Promise<z.input<Output>>;
+};
+
+/** An endpoint whose body or reply is a stream of bytes: it writes the reply itself. */
+export type StreamEndpoint<Services, Input extends z.ZodObject = z.ZodObject> = Declared & {
+  kind: 'stream';
+  /** Read from the path and query only. */
+  input: Input;
+  handler(context: Context<Services, z.output<Input>> & { req: IncomingMessage; res: ServerResponse; log: Logger }): Promise<void>;
+};

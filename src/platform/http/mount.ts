@@ -1,0 +1,149 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import express from 'express';
+import type { Logger } from 'pino';
+import { MlflowError } from '../errors.ts';
+import { readJsonBody } from './body.ts';
+import type { Declared, Endpoint, StreamEndpoint } from './endpoint.ts';
+import { replyError, sendJson } from './reply.ts';
+import { inputReader } from './wire.ts';
+
+const DEFAULT_BODY_LIMIT = 1024 * 1024;
+
+// biome-ignore lint/suspicious/noExplicitAny: a list of endpoints of different inputs; each is checked where it is declared.
+export type AnyEndpoint<Services> = Endpoint<Services, any, any> | StreamEndpoint<Services, any>;
+
+export type Wiring<Services> = {
+  log: Logger;
+  /** Makes what a handler may use, for one request: resolves the scope it names. Rejects with an MlflowError. */
+  services(req: IncomingMessage): Promise<Services>;
+};
+
+type Listener = (req: IncomingMessage, res: ServerResponse, path: string, params: Record<string, string>) => void;
+
+/**
+ * Serves all declared endpoints under every prefix the stock server and older clients know.
+ * Endpoints whose path has no parameter are found by one look-up in front of Express (half of Express's cost is its own machinery, see
+ * docs/decisions/0002); the others go through Express's router to the very same listener. Unknown paths are 404 and wrong methods 405, in MLflow's shape.
+ */
+export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wiring: Wiring<Services>): RequestListener {
+  const direct = new Map<string, Listener>();
+  const allowed = new Map<string, Set<string>>();
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+  for (const endpoint of endpoints) {
+    const listener = listenerOf(endpoint, wiring);
+    for (const path of pathsOf(endpoint)) {
+      if (path.includes(':') || path.includes('*')) {
+        app[endpoint.method.toLowerCase() as 'get'](path, (req, res) => listener(req, res, req.path, joinWildcards(req.params)));
+      } else {
+        direct.set(`${endpoint.method} ${path}`, listener);
+        allowed.set(path, (allowed.get(path) ?? new Set()).add(endpoint.method));
+      }
+    }
+  }
+  app.use((req) => {
+    throw notFound(req.method, req.path);
+  });
+  app.use((error: unknown, req: express.Request, res: express.Response, _next: express.NextFunction) => {
+    replyError(toHttpError(error), req, res, wiring.log);
+  });
+
+  return (req, res) => {
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+    res.setHeader('X-Frame-Options', 'SAMEORIGIN');
+    // Java's client makes `//api/...` of a base URL with a trailing slash.
+    if (req.url?.includes('//')) req.url = req.url.replace(/\/{2,}(?=(ajax-)?api\/)/, '/');
+    const path = pathOf(req);
+    const method = req.method === 'HEAD' ? 'GET' : (req.method ?? 'GET');
+    const listener = direct.get(`${method} ${path}`);
+    if (listener) return listener(req, res, path, {});
+    const methods = allowed.get(path);
+    if (methods) {
+      res.setHeader('Allow', [...methods].join(', '));
+      return replyError(
+        new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405),
+        req,
+        res,
+        wiring.log,
+      );
+    }
+    app(req, res);
+  };
+}
+
+/** The paths one endpoint answers at. The first is the documented one; `preview` is what 1.x clients call. */
+function pathsOf(endpoint: Declared): string[] {
+  const version = endpoint.apiVersion ?? '2.0';
+  if (version === 'none') return [endpoint.path];
+  const bases = [`/api/${version}`, `/ajax-api/${version}`];
+  if (version === '2.0' && endpoint.path.startsWith('/mlflow/')) bases.push('/api/2.0/preview', '/ajax-api/2.0/preview');
+  return bases.map((base) => base + endpoint.path);
+}
+
+function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services }: Wiring<Services>): Listener {
+  const reader = inputReader(endpoint.input);
+  const answer = async (req: IncomingMessage, res: ServerResponse, params: Record<string, string>): Promise<void> => {
+    const available = await services(req);
+    const query = queryOf(req);
+    if (endpoint.kind === 'stream') {
+      return endpoint.handler({ ...available, input: reader.fromQuery(query, params), req, res, log });
+    }
+    // The stock server reads a GET's JSON body only when there is no query argument at all.
+    const input =
+      req.method === 'HEAD' || (endpoint.method === 'GET' && query.size > 0)
+        ? reader.fromQuery(query, params)
+        : reader.fromJson(await readJsonBody(req, endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT), params);
+    sendJson(res, 200, await endpoint.handler({ ...available, input }));
+  };
+  return (req, res, path, params) => {
+    const started = performance.now();
+    res.once('close', () => {
+      log.info(
+        { op: endpoint.op, method: req.method, path, status: res.statusCode, ms: Math.round((performance.now() - started) * 10) / 10 },
+        'request',
+      );
+    });
+    answer(req, res, params).catch((error: unknown) => replyError(error, req, res, log));
+  };
+}
+
+const notFound = (method: string, path: string) =>
+  new MlflowError(
+    'ENDPOINT_NOT_FOUND',
+    `No endpoint for ${method} ${path.slice(0, 200)}. Check the address and the MLflow client's version.`,
+  );
+
+/** Express and Node throw errors of their own for paths that cannot be decoded: they carry a status. */
+function toHttpError(error: unknown): unknown {
+  const status = (error as { status?: unknown }).status;
+  return error instanceof MlflowError || status !== 400
+    ? error
+    : new MlflowError('MALFORMED_REQUEST', 'The path of the request cannot be decoded.');
+}
+
+function joinWildcards(params: Record<string, string | string[]>): Record<string, string> {
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, Array.isArray(value) ? value.join('/') : value]));
+}
+
+function pathOf(req: IncomingMessage): string {
+  const url = req.url ?? '/';
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
+}
+
+function queryOf(req: IncomingMessage): URLSearchParams {
+  const url = req.url ?? '/';
+  const start = url.indexOf('?');
+  const query = new URLSearchParams(start < 0 ? '' : url.slice(start + 1));
+  if (start >= 0 && url.includes('%00')) refuseNul(query);
+  return query;
+}
+
+function refuseNul(query: URLSearchParams): void {
+  for (const value of query.values()) {
+    if (value.includes('\0'))
+      throw new MlflowError('INVALID_PARAMETER_VALUE', 'Invalid text: arguments must not contain NUL (U+0000) characters.');
+  }
+}

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { isUnavailable, isUnstorable } from '../db/database.ts';
+import { invalidParameter, MlflowError } from '../errors.ts';
+
+const DISCARD_MS = 5_000;
+
+export function sendJson(res: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
+  res.end(text);
+}
+
+/** Answers an error in MLflow's shape. One nobody planned is logged whole and answered without its text, so that it leaks nothing. */
+export function replyError(error: unknown, req: IncomingMessage, res: ServerResponse, log: Logger): void {
+  if (res.headersSent || res.destroyed) {
+    res.destroy();
+    return;
+  }
+  discardBody(req);
+  const known = asMlflowError(error, log);
+  sendJson(res, known.status, known.toBody());
+}
+
+function asMlflowError(error: unknown, log: Logger): MlflowError {
+  if (error instanceof MlflowError) return error;
+  if (isUnstorable(error)) return invalidParameter('Invalid text: a value holds characters that cannot be stored.');
+  const requestId = randomUUID();
+  log.error({ err: error, requestId }, 'request failed');
+  return isUnavailable(error)
+    ? new MlflowError('TEMPORARILY_UNAVAILABLE', `The database does not answer at the moment. Try again shortly. (request id ${requestId})`)
+    : new MlflowError('INTERNAL_ERROR', `Something went wrong in the server; its log says more under request id ${requestId}.`);
+}
+
+/** Lets a client finish sending what nobody will read, so that it gets to see the reply; cuts it off after 5 s. */
+function discardBody(req: IncomingMessage): void {
+  if (req.complete || req.destroyed) return;
+  req.resume();
+  const timer = setTimeout(() => req.destroy(), DISCARD_MS);
+  req.once('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,193 @@
+import { z } from 'zod';
+import { invalidParameter, type MlflowError, malformedRequest } from '../errors.ts';
+
+// The literal suffix of the stock server's request errors (mlflow/server/handlers.py, _validate_param_against_schema).
+const SEE_DOCS = ' See the API docs for more information about request parameters.';
+
+type Fields = { name: string; camel: string; repeated: boolean; flag: boolean; normalise: (value: unknown) => unknown }[];
+
+/** Reads a request's arguments into an endpoint's input. */
+export type InputReader<Input> = {
+  /** From a query string: everything arrives as text. */
+  fromQuery(query: URLSearchParams, pathParams: Record<string, string>): Input;
+  /** From a parsed JSON body, or undefined for none. */
+  fromJson(body: unknown, pathParams: Record<string, string>): Input;
+};
+
+/**
+ * Compiles a schema into a reader that takes proto-JSON as the stock server does: fields in snake_case or camelCase but not both, null as absent,
+ * unknown fields ignored, repeated query arguments as lists, `true`/`false` in a query in any case. Path parameters win over everything.
+ * Throws INVALID_PARAMETER_VALUE with MLflow's sentence for the first argument that does not fit.
+ */
+export function inputReader<Schema extends z.ZodObject>(schema: Schema): InputReader<z.output<Schema>> {
+  const fields = fieldsOf(schema);
+  const parse = (arguments_: Record<string, unknown>): z.output<Schema> => {
+    const result = schema.safeParse(arguments_);
+    if (result.success) return result.data;
+    throw toMlflowError(result.error.issues, arguments_);
+  };
+  return {
+    fromQuery(query, pathParams) {
+      const found: Record<string, unknown> = { ...pathParams };
+      for (const { name, repeated, flag } of fields) {
+        if (name in pathParams) continue;
+        const values = query.getAll(name);
+        if (values[0] === undefined) continue;
+        found[name] = repeated ? values : flag ? readFlag(values[0]) : values[0];
+      }
+      return parse(found);
+    },
+    fromJson(body, pathParams) {
+      return parse({ ...normaliseObject(fields, body ?? {}), ...pathParams });
+    },
+  };
+}
+
+function fieldsOf(schema: z.ZodObject): Fields {
+  return Object.entries(schema.shape).map(([name, field]) => {
+    const inner = unwrap(field as z.ZodType);
+    return {
+      name,
+      camel: name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
+      repeated: inner instanceof z.ZodArray,
+      flag: inner instanceof z.ZodBoolean,
+      normalise: normaliserOf(inner),
+    };
+  });
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable) {
+    return unwrap(schema.unwrap() as z.ZodType);
+  }
+  return schema;
+}
+
+function normaliserOf(schema: z.ZodType): (value: unknown) => unknown {
+  if (schema instanceof z.ZodObject) {
+    const fields = fieldsOf(schema);
+    return (value) => (isRecord(value) ? normaliseObject(fields, value) : value);
+  }
+  if (schema instanceof z.ZodArray) {
+    const item = normaliserOf(unwrap(schema.element as z.ZodType));
+    return (value) => (Array.isArray(value) ? value.map(item) : value);
+  }
+  return (value) => value;
+}
+
+function normaliseObject(fields: Fields, value: unknown): Record<string, unknown> {
+  if (!isRecord(value)) {
+    throw malformedRequest(`The request body must be a JSON object, got ${pythonType(value)}.`);
+  }
+  const found: Record<string, unknown> = {};
+  for (const { name, camel, normalise } of fields) {
+    if (camel !== name && Object.hasOwn(value, camel)) {
+      if (Object.hasOwn(value, name)) {
+        throw invalidParameter(`Request specifies both '${name}' and '${camel}'; provide only one of them.`);
+      }
+      if (value[camel] !== null) found[name] = normalise(value[camel]);
+    } else if (Object.hasOwn(value, name) && value[name] !== null) {
+      found[name] = normalise(value[name]);
+    }
+  }
+  return found;
+}
+
+function readFlag(text: string): boolean {
+  const lower = text.toLowerCase();
+  if (lower !== 'true' && lower !== 'false') throw invalidParameter(`Invalid boolean value: ${text}, must be 'true' or 'false'.`);
+  return lower === 'true';
+}
+
+function toMlflowError(issues: z.core.$ZodIssue[], input: unknown): MlflowError {
+  // The stock server checks presence and types of all arguments before any rule of a noun.
+  const isRule = (issue: z.core.$ZodIssue) =>
+    issue.code === 'custom' && issue.params?.wrongType !== true && issue.message !== 'Invalid input';
+  const issue = issues.find((candidate) => !isRule(candidate)) ?? issues[0];
+  if (!issue) return invalidParameter('Invalid request.');
+  if (isRule(issue)) return invalidParameter(issue.message);
+  const path = issue.path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`)).join('');
+  const value = issue.path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], input);
+  return value === undefined || value === '' ? missingValue(path) : wrongType(path, value);
+}
+
+/** "Missing value for required parameter …", as the stock server says it of a request. */
+export function missingValue(path: string): MlflowError {
+  return invalidParameter(`Missing value for required parameter '${path}'.${SEE_DOCS}`);
+}
+
+/** "Invalid value … Hint: Value was of type …", with the value as Python's json.dumps(sort_keys=True) prints it. */
+export function wrongType(path: string, value: unknown): MlflowError {
+  return invalidParameter(
+    `Invalid value ${pythonJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'.${SEE_DOCS}`,
+  );
+}
+
+const SHOWN_CHARACTERS = 1000;
+
+/** JSON as Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it: ASCII only. Long values are cut. */
+export function pythonJson(value: unknown): string {
+  const sorted = (_: string, item: unknown) =>
+    isRecord(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item;
+  let text: string;
+  try {
+    text = JSON.stringify(value, sorted) ?? 'null';
+  } catch {
+    return '(too deeply nested)';
+  }
+  const ascii = text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return ascii.length > SHOWN_CHARACTERS ? `${ascii.slice(0, SHOWN_CHARACTERS)}...` : ascii;
+}
+
+function pythonType(value: unknown): string {
+  if (value === null || value === undefined) return 'NoneType';
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  return { string: 'str', boolean: 'bool' }[typeof value as string] ?? 'dict';
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * Parses a JSON body as the stock server does: none, malformed JSON and invalid text count as `{}` there, and the reply is about the missing
+ * argument. Here malformed JSON says so (docs/differences.md). A string holding JSON (old clients) is decoded again; UTF-16 and a BOM are accepted.
+ */
+export function parseJsonBody(bytes: Buffer): unknown {
+  if (bytes.length === 0) return undefined;
+  const text = decodeText(bytes);
+  if (text.trim() === '') return undefined;
+  let value = parseJson(text);
+  if (typeof value === 'string') value = parseJson(value);
+  refuseUnstorable(text, value);
+  return value ?? undefined;
+}
+
+function decodeText(bytes: Buffer): string {
+  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8';
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    throw malformedRequest('The request body is not valid UTF-8 text: send JSON encoded as UTF-8.');
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw malformedRequest('The request body is not valid JSON: send one JSON object, for example {"name": "my-model"}.');
+  }
+}
+
+/** Throws for text Postgres cannot hold: U+0000 and lone surrogates. Walks the value only when the text hints at one. */
+export function refuseUnstorable(text: string, value: unknown): void {
+  if (!/\\u0000|\0|\\u[dD][89a-fA-F]/.test(text)) return;
+  const pending: unknown[] = [value];
+  while (pending.length > 0) {
+    const item = pending.pop();
+    if (typeof item === 'string' && (item.includes('\0') || !item.isWellFormed())) {
+      throw invalidParameter('Invalid text: strings must not contain NUL (U+0000) characters or unpaired surrogates.');
+    }
+    if (typeof item === 'object' && item !== null) pending.push(...Object.keys(item), ...Object.values(item));
+  }
+}

@@ -1,0 +1,38 @@
+import path from 'node:path';
+
+/** Python's posixpath.normpath: `a//b` -> `a/b`, `a/` -> `a`, `` -> `.`; exactly two leading slashes stay. */
+export function normpath(name: string): string {
+  if (name === '') return '.';
+  const normal = path.posix.normalize(name);
+  const trimmed = normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+  return /^\/\/(?!\/)/.test(name) ? `/${trimmed}` : trimmed;
+}
+
+/** Python's repr() of a string, as it stands in MLflow's messages. */
+export function pythonRepr(text: string): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escaped = text
+    .replaceAll('\\', '\\\\')
+    .replaceAll(quote, `\\${quote}`)
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\t', '\\t');
+  return quote + escaped + quote;
+}
+
+/** Python's int() of a string: surrounding white space, a sign, underscores between digits, any script's digits. Null where it raises. */
+export function pythonInt(text: string): bigint | null {
+  const match = /^([+-]?)(\p{Nd}+(?:_\p{Nd}+)*)$/u.exec(text.trim());
+  if (!match?.[2]) return null;
+  const digits = Array.from(match[2].replaceAll('_', ''), digitValue).join('');
+  return match[1] === '-' ? -BigInt(digits) : BigInt(digits);
+}
+
+/** Decimal digits of a script stand in runs of ten that start at a zero. */
+function digitValue(digit: string): number {
+  let code = digit.codePointAt(0) ?? 0;
+  const start = code;
+  if (code < 128) return code - 48;
+  while (/\p{Nd}/u.test(String.fromCodePoint(code - 1)) && start - code < 9) code--;
+  return (start - code) % 10;
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { invalidParameter } from '../../platform/errors.ts';
+import { checkedBy } from '../../platform/http/fields.ts';
+import { checkLength } from '../../platform/names.ts';
+import { pythonInt } from '../../platform/python.ts';
+
+const MAX_TAG_VALUE_LENGTH = 100_000;
+const MAX_SOURCE_LENGTH = 500;
+
+/** MLflow's stages in their own spelling (mlflow/entities/model_registry/model_version_stages.py). */
+export const STAGES = ['None', 'Staging', 'Production', 'Archived'] as const;
+
+/** The number of a version as clients write it: whatever Python's int() takes. Clamped to 2^53: no version has such a number. */
+export const versionNumber = z
+  .string()
+  .min(1)
+  .pipe(
+    z.string().transform((text, context) => {
+      const number = pythonInt(text);
+      if (number === null) {
+        context.issues.push({ code: 'custom', message: `Parameter 'version' must be an integer, got '${text}'.`, input: text });
+        return z.NEVER;
+      }
+      return Math.min(Number(number), Number.MAX_SAFE_INTEGER);
+    }),
+  );
+
+/** A stage in its own spelling, whatever case it came in. Throws MLflow's sentence for anything else. */
+export function canonicalStage(stage: string): (typeof STAGES)[number] {
+  const found = STAGES.find((candidate) => candidate.toLowerCase() === stage.toLowerCase());
+  if (!found) throw invalidParameter(`Invalid Model Version stage: ${stage}. Value must be one of ${STAGES.join(', ')}.`);
+  return found;
+}
+
+export const modelVersionTagValue = checkedBy((value) => checkLength('value', MAX_TAG_VALUE_LENGTH, value));
+export const sourceUri = z
+  .string()
+  .min(1)
+  .pipe(checkedBy((source) => checkLength('source', MAX_SOURCE_LENGTH, source)));
+export const runLink = checkedBy((link) => checkLength('run_link', MAX_SOURCE_LENGTH, link));
+
+export const ModelVersion = z.object({
+  name: z.string(),
+  version: z.string(),
+  creation_timestamp: z.int(),
+  last_updated_timestamp: z.int(),
+  current_stage: z.enum(STAGES),
+  description: z.string().optional(),
+  source: z.string(),
+  run_id: z.string(),
+  run_link: z.string(),
+  status: z.enum(['PENDING_REGISTRATION', 'FAILED_REGISTRATION', 'READY']),
+  status_message: z.string().optional(),
+  tags: z.array(z.object({ key: z.string(), value: z.string() })).optional(),
+  aliases: z.array(z.string()).optional(),
+});
+
+export type ModelVersionRow = {
+  name: string;
+  version: number;
+  creation_timestamp: number;
+  last_updated_timestamp: number;
+  current_stage: (typeof STAGES)[number];
+  description: string | null;
+  source: string;
+  run_id: string;
+  run_link: string;
+  status: 'PENDING_REGISTRATION' | 'FAILED_REGISTRATION' | 'READY';
+  status_message: string | null;
+  tags: { key: string; value: string }[] | null;
+  aliases: string[] | null;
+};
+
+export const toModelVersion = (row: ModelVersionRow): z.infer<typeof ModelVersion> => ({
+  name: row.name,
+  version: String(row.version),
+  creation_timestamp: row.creation_timestamp,
+  last_updated_timestamp: row.last_updated_timestamp,
+  current_stage: row.current_stage,
+  ...(row.description !== null && { description: row.description }),
+  source: row.source,
+  run_id: row.run_id,
+  run_link: row.run_link,
+  status: row.status,
+  ...(row.status_message !== null && { status_message: row.status_message }),
+  ...(row.tags && { tags: row.tags }),
+  ...(row.aliases && { aliases: row.aliases }),
+});

@@ -1,0 +1,72 @@
+import { type Db, sqlBuilder } from '../../platform/db/database.ts';
+import { invalidParameter } from '../../platform/errors.ts';
+import { parseOrderBy } from '../../platform/search/order-by.ts';
+import { fetchPage, type Sort } from '../../platform/search/page.ts';
+import { parseFilter, trimKey } from '../../platform/search/parse-filter.ts';
+import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
+import { refuseRepeats, type SearchInput } from '../registered-models/search.ts';
+import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
+import { VERSION_COLUMNS } from './columns.ts';
+import type { ModelVersionRow } from './entity.ts';
+
+const FIELDS: AttributeFields = {
+  name: { column: 'm.name', lists: true },
+  version_number: { column: 'v.version', numeric: true },
+  run_id: { column: 'v.run_id', lists: true },
+  source_path: { column: 'v.source' },
+};
+const SORT_COLUMNS: Record<string, string> = {
+  name: 'm.name',
+  version_number: 'v.version',
+  creation_timestamp: 'v.creation_timestamp',
+  last_updated_timestamp: 'v.last_updated_timestamp',
+};
+
+/**
+ * Finds versions, those updated last first unless told otherwise. The rows carry their aliases, which the stock server's do not. Prompts are left
+ * out unless the filter asks for them: one version with the prompt tag hides all versions of its model, as on the stock server.
+ */
+export async function searchModelVersions(
+  db: Db,
+  scope: number,
+  input: SearchInput,
+): Promise<{ rows: ModelVersionRow[]; nextPageToken: string | null }> {
+  const terms = parseFilter(input.filter).map((clause) => toTerm(clause, FIELDS));
+  const query = sqlBuilder('model_versions as v')
+    .joinRaw('join registered_models as m on m.id = v.model_id')
+    .select(sqlBuilder.raw(VERSION_COLUMNS))
+    .where('m.scope_id', scope);
+  const prompts = asksForPrompts(terms);
+  if (!prompts) {
+    query.whereNotExists((tag) => {
+      tag.from('model_version_tags as t').whereRaw('t.model_id = m.id').where({ 't.key': IS_PROMPT_TAG, 't.value': 'true' });
+    });
+  }
+  const wanted = prompts ? terms : terms.filter(({ type, key }) => type !== 'tag' || key !== IS_PROMPT_TAG);
+  whereTerms(query, wanted, FIELDS, { table: 'model_version_tags', join: 't.model_id = v.model_id and t.version = v.version' });
+  return fetchPage<ModelVersionRow>(db, query, {
+    sorts: sortsOf(input.order_by),
+    limit: input.max_results,
+    pageToken: input.page_token,
+    fingerprint: ['model_versions', scope, input.filter ?? '', input.order_by],
+  });
+}
+
+function sortsOf(orderBy: string[]): Sort[] {
+  const sorts: Sort[] = orderBy.map((clause) => {
+    const { key, descending } = parseOrderBy(clause);
+    const sql = SORT_COLUMNS[trimKey(key.replace(/^attribute\./, ''))];
+    if (!sql) {
+      const valid = Object.keys(SORT_COLUMNS).map((name) => `'${name}'`);
+      throw invalidParameter(`Invalid attribute key '${trimKey(key)}' specified. Valid keys are '{${valid.join(', ')}}'`);
+    }
+    return { sql, descending };
+  });
+  refuseRepeats(sorts, orderBy);
+  const ties: Sort[] = [
+    ...(sorts.length === 0 ? [{ sql: 'v.last_updated_timestamp', descending: true }] : []),
+    { sql: 'm.name', descending: false },
+    { sql: 'v.version', descending: true },
+  ];
+  return [...sorts, ...ties.filter((tie) => !sorts.some(({ sql }) => sql === tie.sql))];
+}

@@ -1,0 +1,58 @@
+import { type Db, sqlBuilder } from '../../platform/db/database.ts';
+import { invalidParameter } from '../../platform/errors.ts';
+import { parseOrderBy } from '../../platform/search/order-by.ts';
+import { fetchPage, type Sort } from '../../platform/search/page.ts';
+import { parseFilter, trimKey } from '../../platform/search/parse-filter.ts';
+import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
+import { IS_PROMPT_TAG, type RegisteredModelRow } from './entity.ts';
+import { MODEL_COLUMNS } from './store.ts';
+
+const FIELDS: AttributeFields = { name: { column: 'm.name', lists: true } };
+const SORT_COLUMNS: Record<string, string> = {
+  name: 'm.name',
+  timestamp: 'm.last_updated_timestamp',
+  last_updated_timestamp: 'm.last_updated_timestamp',
+};
+
+export type SearchInput = { filter?: string | undefined; max_results: number; order_by: string[]; page_token?: string | undefined };
+
+/** Finds registered models, by name unless told otherwise. Prompts are left out unless the filter asks for them. */
+export async function searchRegisteredModels(
+  db: Db,
+  scope: number,
+  input: SearchInput,
+): Promise<{ rows: RegisteredModelRow[]; nextPageToken: string | null }> {
+  const terms = parseFilter(input.filter).map((clause) => toTerm(clause, FIELDS));
+  const query = sqlBuilder('registered_models as m').select(sqlBuilder.raw(MODEL_COLUMNS)).where('m.scope_id', scope);
+  const prompts = asksForPrompts(terms);
+  if (!prompts) {
+    query.whereNotExists((tag) => {
+      tag.from('registered_model_tags as t').whereRaw('t.model_id = m.id').where({ 't.key': IS_PROMPT_TAG, 't.value': 'true' });
+    });
+  }
+  const wanted = prompts ? terms : terms.filter(({ type, key }) => type !== 'tag' || key !== IS_PROMPT_TAG);
+  whereTerms(query, wanted, FIELDS, { table: 'registered_model_tags', join: 't.model_id = m.id' });
+  return fetchPage<RegisteredModelRow>(db, query, {
+    sorts: sortsOf(input.order_by),
+    limit: input.max_results,
+    pageToken: input.page_token,
+    fingerprint: ['registered_models', scope, input.filter ?? '', input.order_by],
+  });
+}
+
+function sortsOf(orderBy: string[]): Sort[] {
+  const sorts: Sort[] = orderBy.map((clause) => {
+    const { key, descending } = parseOrderBy(clause);
+    const sql = SORT_COLUMNS[trimKey(key)];
+    if (!sql) throw invalidParameter(`Invalid order by key '${trimKey(key)}' specified. Valid keys are '{'name', 'timestamp'}'`);
+    return { sql, descending };
+  });
+  refuseRepeats(sorts, orderBy);
+  return sorts.some(({ sql }) => sql === 'm.name') ? sorts : [...sorts, { sql: 'm.name', descending: false }];
+}
+
+/** Throws when a search is told to sort by one thing twice (a 500 on the stock server). */
+export function refuseRepeats(sorts: Sort[], orderBy: string[]): void {
+  if (new Set(sorts.map(({ sql }) => sql)).size === sorts.length) return;
+  throw invalidParameter(`\`order_by\` contains duplicate fields: [${orderBy.map((clause) => `'${clause}'`).join(', ')}]`);
+}

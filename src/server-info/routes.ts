@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { endpoint, streamEndpoint } from '../endpoint.ts';
+
+/** The MLflow release whose API this server speaks; clients compare it with their own. */
+const MLFLOW_VERSION = '3.17.2';
+
+const health = streamEndpoint({
+  op: 'server.health',
+  summary: 'Whether the server runs',
+  method: 'GET',
+  path: '/health',
+  apiVersion: 'none',
+  effect: 'read',
+  input: z.object({}),
+  async handler({ res }) {
+    res.setHeader('Content-Type', 'text/plain; charset=utf-8');
+    res.end('OK');
+  },
+});
+
+const version = streamEndpoint({
+  op: 'server.version',
+  summary: 'The MLflow release whose API this server speaks',
+  method: 'GET',
+  path: '/version',
+  apiVersion: 'none',
+  effect: 'read',
+  input: z.object({}),
+  async handler({ res }) {
+    res.setHeader('Content-Type', 'text/plain; charset=utf-8');
+    res.end(MLFLOW_VERSION);
+  },
+});
+
+const serverInfo = endpoint({
+  op: 'server.info',
+  summary: 'What the server can do, as clients probe it',
+  method: 'GET',
+  path: '/mlflow/server-info',
+  apiVersion: '3.0',
+  effect: 'read',
+  input: z.object({}),
+  output: z.object({
+    store_type: z.string(),
+    workspaces_enabled: z.boolean(),
+    trace_archival_enabled: z.boolean(),
+    multipart_uploads_enabled: z.boolean(),
+    multipart_downloads_enabled: z.boolean(),
+    presigned_upload_run_id_supported: z.boolean(),
+    presigned_upload_model_id_supported: z.boolean(),
+    features_enabled: z.object({ gateway: z.boolean() }),
+  }),
+  async handler() {
+    return {
+      store_type: 'SqlStore',
+      workspaces_enabled: false,
+      trace_archival_enabled: false,
+      multipart_uploads_enabled: false,
+      multipart_downloads_enabled: false,
+      presigned_upload_run_id_supported: false,
+      presigned_upload_model_id_supported: false,
+      features_enabled: { gateway: false },
+    };
+  },
+});
+
+export const serverInfoEndpoints = [health, version, serverInfo];

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs/promises';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { pino } from 'pino';
+import request from 'supertest';
+import { afterAll, inject } from 'vitest';
+import { createApp } from '../../src/app.ts';
+import { openLocalStore } from '../../src/artifacts/blobs/local.ts';
+import { openPool } from '../../src/platform/db/database.ts';
+import { databaseUrl, TEMPLATE } from './global-setup.ts';
+
+type Body = Record<string, unknown> | string | unknown[];
+
+/**
+ * A server of a test file's own: a database cloned from the template and an empty artifact folder. It is closed after the file.
+ * Paths are relative to /api/2.0/mlflow unless they start with `/`.
+ */
+export async function startTestServer() {
+  const database = `test_${randomUUID().replaceAll('-', '')}`;
+  const admin = new pg.Client({ connectionString: inject('postgresUrl') });
+  await admin.connect();
+  await admin.query(`create database ${database} template ${TEMPLATE} strategy file_copy`);
+  const artifactDir = await fs.mkdtemp(path.join(os.tmpdir(), 'model-commons-artifacts-'));
+  const db = openPool(databaseUrl(inject('postgresUrl'), database), 10);
+  const blobs = await openLocalStore(artifactDir);
+  const server = http.createServer(createApp({ db, blobs, log: pino({ level: 'silent' }) }));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  afterAll(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await db.end();
+    await admin.query(`drop database ${database} with (force)`);
+    await admin.end();
+    await fs.rm(artifactDir, { recursive: true, force: true });
+  });
+
+  const at = (target: string) => (target.startsWith('/') ? target : `/api/2.0/mlflow/${target}`);
+  const send = (method: 'post' | 'put' | 'patch' | 'delete', target: string, body: Body = {}) =>
+    request(url)
+      [method](at(target))
+      .set('Content-Type', 'application/json')
+      .send(typeof body === 'string' ? body : JSON.stringify(body));
+  return {
+    url,
+    db,
+    artifactDir,
+    get: (target: string, query: Record<string, string | number | boolean | string[]> = {}) => request(url).get(at(target)).query(query),
+    post: (target: string, body?: Body) => send('post', target, body),
+    put: (target: string, body?: Body) => send('put', target, body),
+    patch: (target: string, body?: Body) => send('patch', target, body),
+    delete: (target: string, body?: Body) => send('delete', target, body),
+  };
+}
+
+export type TestServer = Awaited<ReturnType<typeof startTestServer>>;
