@@ -1,7 +1,8 @@
+import { artifactEndpoints } from './artifacts/routes.ts';
 import type { Services } from './endpoint.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
 import { registeredModelEndpoints } from './registry/registered-models/routes.ts';
 import { serverInfoEndpoints } from './server-info/routes.ts';
 
 /** Every endpoint there is. */
-export const endpoints: AnyEndpoint<Services>[] = [...serverInfoEndpoints, ...registeredModelEndpoints];
+export const endpoints: AnyEndpoint<Services>[] = [...serverInfoEndpoints, ...artifactEndpoints, ...registeredModelEndpoints];

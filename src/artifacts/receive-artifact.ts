@@ -1,0 +1,24 @@
+import type { IncomingMessage } from 'node:http';
+import type { Services } from '../endpoint.ts';
+import { MlflowError } from '../platform/errors.ts';
+import { putArtifact, refuseReserved } from './store.ts';
+
+const IDLE_MS = 60_000;
+
+/**
+ * Stores a request's body at a path. The bytes are on the disk before the path shows them; a body that breaks off leaves nothing.
+ * Throws as `putArtifact`, and DEADLINE_EXCEEDED when nothing arrives for 60 s.
+ */
+export async function receiveArtifact({ db, blobs, scope }: Services, path: string, req: IncomingMessage): Promise<void> {
+  refuseReserved(path);
+  req.setTimeout(IDLE_MS, () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', 'The upload stood still for 60 seconds.')));
+  const blob = await blobs.write(req);
+  try {
+    const keptAs = await putArtifact(db, scope.id, path, blob);
+    if (keptAs !== blob.key) await blobs.remove(blob.key);
+  } catch (error) {
+    // After a lost connection the row may be there all the same: only a refusal says that nothing needs these bytes.
+    if (error instanceof MlflowError) await blobs.remove(blob.key);
+    throw error;
+  }
+}

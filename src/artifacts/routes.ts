@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { endpoint, streamEndpoint } from '../endpoint.ts';
+import { invalidParameter } from '../platform/errors.ts';
+import { parseArtifactPath } from './artifact-path.ts';
+import { FileInfo } from './entity.ts';
+import { receiveArtifact } from './receive-artifact.ts';
+import { sendArtifact } from './send-artifact.ts';
+import { deleteArtifacts, listArtifacts } from './store.ts';
+
+const uploadArtifact = streamEndpoint({
+  op: 'artifact.upload',
+  summary: 'Store a file',
+  method: 'PUT',
+  path: '/mlflow-artifacts/artifacts/*path',
+  effect: 'write',
+  input: z.object({ path: z.string() }),
+  async handler({ input, req, res, ...services }) {
+    if (input.path.endsWith('/')) throw invalidParameter("Artifact path must include a filename (cannot end with '/').");
+    await receiveArtifact(services, parseArtifactPath(input.path), req);
+    res.end();
+  },
+});
+
+const downloadArtifact = streamEndpoint({
+  op: 'artifact.download',
+  summary: 'Get a file, or a part of it',
+  method: 'GET',
+  path: '/mlflow-artifacts/artifacts/*path',
+  effect: 'read',
+  input: z.object({ path: z.string() }),
+  async handler({ input, req, res, ...services }) {
+    await sendArtifact(services, parseArtifactPath(input.path), req, res);
+  },
+});
+
+const listFolder = endpoint({
+  op: 'artifact.list',
+  summary: 'List a folder',
+  method: 'GET',
+  path: '/mlflow-artifacts/artifacts',
+  effect: 'read',
+  input: z.object({ path: z.string().default('') }),
+  output: z.object({ files: z.array(FileInfo).optional() }),
+  async handler({ db, scope, input }) {
+    const files = await listArtifacts(db, scope.id, parseArtifactPath(input.path));
+    return files.length > 0 ? { files } : {};
+  },
+});
+
+const deleteArtifact = endpoint({
+  op: 'artifact.delete',
+  summary: 'Delete a file, or a folder with all in it',
+  method: 'DELETE',
+  path: '/mlflow-artifacts/artifacts/*path',
+  effect: 'write',
+  input: z.object({ path: z.string() }),
+  output: z.object({}),
+  async handler({ db, scope, input }) {
+    await deleteArtifacts(db, scope.id, parseArtifactPath(input.path));
+    return {};
+  },
+});
+
+export const artifactEndpoints = [uploadArtifact, downloadArtifact, listFolder, deleteArtifact];

@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import mime from 'mime-types';
+import type { Services } from '../endpoint.ts';
+import { MlflowError } from '../platform/errors.ts';
+import { getArtifact } from './store.ts';
+
+// What a person wants to read in the browser (mlflow/server/handlers.py by way of mlflow/utils/mime_type_utils.py, get_text_extensions).
+const TEXT_FILES =
+  /(^|\.)(mlmodel|mlproject|txt|log|err|cfg|conf|cnf|cf|ini|properties|prop|hocon|toml|yaml|yml|xml|json|js|py|py3|csv|tsv|md|rst|jsonnet|ipynb)$/i;
+
+/**
+ * Answers with the bytes of an artifact: whole, or the part that a Range header asks for. The ETag is the SHA-256 of the bytes.
+ * Throws as `getArtifact`; INVALID_PARAMETER_VALUE for a Range that cannot be read (400) or lies beyond the end (416).
+ */
+export async function sendArtifact({ db, blobs, scope }: Services, path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const file = await getArtifact(db, scope.id, path);
+  const etag = `"${file.sha256}"`;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  res.setHeader('ETag', etag);
+  res.setHeader('Last-Modified', new Date(file.last_updated_timestamp).toUTCString());
+  res.setHeader('Accept-Ranges', 'bytes');
+  if (req.headers['if-none-match']?.split(',').some((tag) => tag.trim() === etag || tag.trim() === '*')) {
+    res.writeHead(304).end();
+    return;
+  }
+  const range = readRange(req, file.size, etag);
+  res.setHeader('Content-Type', contentType(name));
+  res.setHeader('Content-Disposition', contentDisposition(name));
+  // A page or picture with a script in it must not run with the server's origin.
+  res.setHeader('Content-Security-Policy', "sandbox; default-src 'none'");
+  res.setHeader('Content-Length', range ? range.end - range.start + 1 : file.size);
+  if (range) res.setHeader('Content-Range', `bytes ${range.start}-${range.end}/${file.size}`);
+  res.statusCode = range ? 206 : 200;
+  if (req.method === 'HEAD' || file.size === 0) {
+    res.end();
+    return;
+  }
+  await pipeline(await blobs.read(file.key, range ?? undefined), res);
+}
+
+function readRange(req: IncomingMessage, size: number, etag: string): { start: number; end: number } | null {
+  const header = req.headers.range;
+  const condition = req.headers['if-range'];
+  if (header === undefined || (condition !== undefined && condition !== etag)) return null;
+  const match = /^bytes=\s*(\d*)-(\d*)\s*$/.exec(header);
+  if (!match || (match[1] === '' && match[2] === '')) {
+    // Several ranges in one reply are optional (RFC 9110, 14.2): the whole file is a valid answer.
+    if (/^bytes=[\d\s,-]+$/.test(header) && header.includes(',')) return null;
+    throw new MlflowError(
+      'INVALID_PARAMETER_VALUE',
+      `The Range header '${header.slice(0, 100)}' cannot be read; write it as bytes=<first>-<last>.`,
+    );
+  }
+  const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const end = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  if (start > end)
+    throw new MlflowError('INVALID_PARAMETER_VALUE', `The Range lies beyond the end of the file, which has ${size} bytes.`, 416);
+  return { start, end };
+}
+
+function contentType(name: string): string {
+  if (TEXT_FILES.test(name)) return 'text/plain';
+  return mime.lookup(name) || 'application/octet-stream';
+}
+
+/** RFC 6266: an ASCII name for old readers, the true one beside it. */
+function contentDisposition(name: string): string {
+  const ascii = name.normalize('NFKD').replace(/[^\x20-\x7e]/g, '') || 'download';
+  if (ascii === name)
+    return /^[\w.-]+$/.test(name) ? `attachment; filename=${name}` : `attachment; filename="${name.replace(/["\\]/g, '\\$&')}"`;
+  const encoded = encodeURIComponent(name).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return `attachment; filename="${ascii.replace(/["\\]/g, '\\$&')}"; filename*=UTF-8''${encoded}`;
+}
