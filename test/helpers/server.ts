@@ -16,7 +16,7 @@ import { databaseUrl, TEMPLATE } from './global-setup.ts';
 type Body = Record<string, unknown> | string | unknown[];
 
 /**
- * A server of a test file's own: a database cloned from the template and an empty artifact folder. It is closed after the file.
+ * A server of a test file's own: a database cloned from the template and an empty artifact folder. It is closed after the file; the database goes with the whole PostgreSQL.
  * Paths are relative to /api/2.0/mlflow unless they start with `/`.
  */
 export async function startTestServer() {
@@ -24,6 +24,7 @@ export async function startTestServer() {
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
   await admin.connect();
   await admin.query(`create database ${database} template ${TEMPLATE} strategy file_copy`);
+  await admin.end();
   const artifactDir = await fs.mkdtemp(path.join(os.tmpdir(), 'model-commons-artifacts-'));
   const db = openPool(databaseUrl(inject('postgresUrl'), database), 10);
   const blobs = await openLocalStore(artifactDir);
@@ -35,8 +36,6 @@ export async function startTestServer() {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await db.end();
-    await admin.query(`drop database ${database} with (force)`);
-    await admin.end();
     await fs.rm(artifactDir, { recursive: true, force: true });
   });
 

@@ -1,0 +1,159 @@
+import { joinPath, pathOfUri } from '../../artifacts/artifact-path.ts';
+import { type Db, run, statement } from '../../platform/db/database.ts';
+import { doesNotExist, invalidParameter } from '../../platform/errors.ts';
+import { findLoggedModel } from '../../tracking/logged-models/store.ts';
+import { findRunArtifactUri } from '../../tracking/runs/store.ts';
+import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
+import { getLatestVersions, getRegisteredModel } from '../registered-models/store.ts';
+import { canonicalStage, STAGES, versionNumber } from './entity.ts';
+import {
+  isLocalUri,
+  isWithin,
+  localSource,
+  parseModelUri,
+  refuseHostScheme,
+  refuseRelativeSource,
+  splitUri,
+  unidentifiedSource,
+} from './source-uri.ts';
+import { getModelVersion, getModelVersionByAlias } from './store.ts';
+
+/** Where the model of a new version comes from, checked. */
+export type VersionSource = {
+  /** As it is stored and shown: a `models:/name@alias` has become `models:/name/3`. */
+  source: string;
+  runId: string;
+  loggedModelId: string;
+  /** What clients download from while the version has no frozen files of its own. */
+  location: string;
+  /** The folder of the scope's artifacts whose files are to be frozen, or null. */
+  folder: string | null;
+  /** The version whose frozen files are to be shared, or null. */
+  copied: { modelId: number; version: number } | null;
+};
+
+export type SourceRequest = {
+  source: string;
+  run_id?: string | undefined;
+  model_id?: string | undefined;
+  tags: { key: string; value: string }[];
+};
+
+const PROMPT_SOURCES = ['prompt-template', 'dummy-source'];
+
+/**
+ * Applies the stock server's rules for sources, in its order (mlflow/server/handlers.py, _create_model_version): prompts have a placeholder; no scheme
+ * that names a host; `models:/name/…` is resolved to a version, whose run it inherits; local paths are refused, since no run's artifacts lie on a
+ * disk the caller may name; `runs:/` and `mlflow-artifacts:/` must lie in the run or logged model given. Throws INVALID_PARAMETER_VALUE or
+ * RESOURCE_DOES_NOT_EXIST with its sentences.
+ */
+export async function resolveSource(db: Db, scope: number, request: SourceRequest): Promise<VersionSource> {
+  const { source, run_id: runId = '', model_id: modelId = '' } = request;
+  const plain = { source, runId, loggedModelId: modelId, location: source, folder: null, copied: null };
+  const promptTag = request.tags.findLast(({ key }) => key === IS_PROMPT_TAG);
+  if (promptTag?.value.toLowerCase() === 'true') {
+    if (!PROMPT_SOURCES.includes(source))
+      throw invalidParameter(`Invalid prompt source: '${source}'. Prompt sources must use an MLflow placeholder.`);
+    return plain;
+  }
+  refuseHostScheme('source', source);
+  const { scheme, authority } = splitUri(source);
+  if (scheme === 'models') {
+    if (authority)
+      throw invalidParameter(`Invalid model version source: '${source}'. Registered model sources must use the active model registry.`);
+    if (parseModelUri(source).kind !== 'logged_model') return copyOf(db, scope, request);
+  }
+  if (isLocalUri(source)) throw localSource(source, modelId ? 'model_id' : 'run_id');
+  refuseRelativeSource(source);
+  return modelId ? inLoggedModel(db, scope, plain) : inRun(db, scope, plain);
+}
+
+const FROZEN_COPY = statement(
+  'model_version_to_copy',
+  `select m.id as model_id, v.storage_location, v.logged_model_id from registered_models m join model_versions v on v.model_id = m.id and v.version = :version
+   where m.scope_id = :scope and m.name = :name`,
+);
+
+/** A copy of a registered version shares its files. */
+async function copyOf(db: Db, scope: number, { source, run_id, model_id }: SourceRequest): Promise<VersionSource> {
+  const uri = parseModelUri(source);
+  if (uri.kind === 'logged_model') throw unidentifiedSource(source, 'model_id');
+  const key = { scope, name: uri.name };
+  const model = await getRegisteredModel(db, key);
+  if (model.tags?.some((tag) => tag.key === IS_PROMPT_TAG)) {
+    throw invalidParameter(`Invalid model version source: '${source}'. Prompt versions cannot be used as model version sources.`);
+  }
+  const version = await versionOf(db, key, uri);
+  const [copied] = await run<{ model_id: number; storage_location: string; logged_model_id: string }>(db, FROZEN_COPY, {
+    ...key,
+    version: version.version,
+  });
+  if (!copied) throw doesNotExist(`Model Version (name=${key.name}, version=${version.version}) not found`);
+  if ((run_id !== undefined && run_id !== version.run_id) || (model_id !== undefined && model_id !== copied.logged_model_id)) {
+    throw invalidParameter(
+      `Invalid model version source: '${source}'. The run_id and model_id request parameters must match the referenced model version.`,
+    );
+  }
+  return {
+    source: `models:/${key.name}/${version.version}`,
+    runId: version.run_id,
+    loggedModelId: copied.logged_model_id,
+    location: copied.storage_location,
+    folder: null,
+    copied: { modelId: copied.model_id, version: version.version },
+  };
+}
+
+async function versionOf(
+  db: Db,
+  key: { scope: number; name: string },
+  uri: Exclude<ReturnType<typeof parseModelUri>, { kind: 'logged_model' }>,
+) {
+  if (uri.kind === 'version') return getModelVersion(db, { ...key, version: versionNumber.parse(uri.version) });
+  if (uri.kind === 'alias') return getModelVersionByAlias(db, key, uri.alias);
+  const stages = uri.stage === null ? STAGES : [canonicalStage(uri.stage)];
+  const versions = await getLatestVersions(db, key, stages);
+  const [newest] = versions.sort((a, b) => b.version - a.version);
+  if (!newest)
+    throw doesNotExist(`No versions of model with name '${key.name}'${uri.stage === null ? '' : ` and stage '${uri.stage}'`} found`);
+  return newest;
+}
+
+async function inLoggedModel(db: Db, scope: number, plain: VersionSource): Promise<VersionSource> {
+  const { source, loggedModelId } = plain;
+  const { scheme } = splitUri(source);
+  if (scheme === 'runs') throw unidentifiedSource(source, 'model_id');
+  const byId = scheme === 'models';
+  if (byId && !namesLoggedModel(source, loggedModelId)) throw unidentifiedSource(source, 'model_id');
+  const model = await findLoggedModel(db, scope, loggedModelId);
+  if (!model) {
+    if (byId || scheme === 'mlflow-artifacts') throw unidentifiedSource(source, 'model_id');
+    return plain;
+  }
+  if (scheme === 'mlflow-artifacts' && !isWithin(source, model.artifact_uri)) throw unidentifiedSource(source, 'model_id');
+  const location = byId ? model.artifact_uri : source;
+  return { ...plain, runId: plain.runId || model.source_run_id, location, folder: pathOfUri(location) };
+}
+
+function namesLoggedModel(source: string, modelId: string): boolean {
+  const uri = parseModelUri(source);
+  return uri.kind === 'logged_model' && uri.modelId === modelId;
+}
+
+async function inRun(db: Db, scope: number, plain: VersionSource): Promise<VersionSource> {
+  const { source, runId } = plain;
+  const { scheme, authority, path } = splitUri(source);
+  if (scheme === 'models') throw unidentifiedSource(source, 'model_id');
+  if (scheme === 'runs') {
+    const [, sourceRunId = '', ...below] = path.split('/');
+    if (authority || !runId || sourceRunId !== runId) throw unidentifiedSource(source, 'run_id');
+    const root = pathOfUri((await findRunArtifactUri(db, scope, runId)) ?? '');
+    return { ...plain, folder: root === null ? null : joinPath(root, below.filter(Boolean).join('/')) };
+  }
+  if (scheme === 'mlflow-artifacts') {
+    const root = runId ? await findRunArtifactUri(db, scope, runId) : null;
+    if (root === null || !isWithin(source, root)) throw unidentifiedSource(source, 'run_id');
+    return { ...plain, folder: pathOfUri(source) };
+  }
+  return plain;
+}

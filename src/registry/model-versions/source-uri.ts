@@ -1,0 +1,93 @@
+import { invalidParameter, type MlflowError } from '../../platform/errors.ts';
+import { normpath } from '../../platform/python.ts';
+
+/** The parts of a URI as Python's urllib.parse.urlparse gives them: nothing is decoded, the scheme is in lower case. */
+export type UriParts = { scheme: string; authority: string; path: string };
+
+export function splitUri(uri: string): UriParts {
+  const [, scheme = '', afterScheme = uri] = /^([a-zA-Z][a-zA-Z0-9+.-]*):(.*)$/s.exec(uri) ?? [];
+  const beforeQuery = afterScheme.replace(/[?#].*$/s, '');
+  const [, authority = '', path = beforeQuery] = /^\/\/([^/]*)(.*)$/s.exec(beforeQuery) ?? [];
+  return { scheme: scheme.toLowerCase(), authority, path };
+}
+
+// Schemes whose URI names a host that the server itself would connect to (mlflow/store/artifact/host_policy.py).
+const HOST_SCHEMES = ['http', 'https', 'hdfs', 'ftp', 'sftp'];
+
+/** Throws for a URI by which a caller could make the server connect to a host of the caller's choice. `field` is the argument's name. */
+export function refuseHostScheme(field: string, uri: string): void {
+  const { scheme, authority } = splitUri(uri);
+  if (!HOST_SCHEMES.includes(scheme) && !(scheme === 'mlflow-artifacts' && authority !== '')) return;
+  throw invalidParameter(
+    `'${field}' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking server's configured artifact storage, so the ` +
+      'server would connect to the host named in the URI. Set the MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES environment variable on the server to allow it.',
+  );
+}
+
+/** A path on some machine's own disk: no scheme, or `file:`. */
+export const isLocalUri = (uri: string): boolean => ['', 'file'].includes(splitUri(uri).scheme);
+
+/** Throws for a source whose path is not absolute or has `.` or `..` segments, also behind percent-encoding. */
+export function refuseRelativeSource(source: string): void {
+  const decoded = decodeFully(source);
+  const path = splitUri(decoded).path.replace(/\/+$/, '').replace(/\/+/g, '/');
+  if (path.startsWith('/') && !path.includes('\0') && !decoded.split('/').includes('..') && normpath(path) === path) return;
+  throw invalidParameter(
+    `Invalid model version source: '${source}'. If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path` +
+      ' must be provided without relative path references present. Please provide an absolute path.',
+  );
+}
+
+/** Undoes percent-encoding and `+` until nothing changes; sequences that are not UTF-8 stay. */
+function decodeFully(text: string): string {
+  const decoded = text
+    .replaceAll('+', ' ')
+    .replace(/(%[0-9a-f]{2})+/gi, (encoded) => Buffer.from(encoded.replaceAll('%', ''), 'hex').toString('utf8'));
+  return decoded === text ? text : decodeFully(decoded);
+}
+
+/** True when a URI is `root` or below it, comparing decoded path segments. */
+export function isWithin(uri: string, root: string): boolean {
+  const [inner, outer] = [splitUri(uri), splitUri(root)];
+  const [innerPath, outerPath] = [segments(inner.path), segments(outer.path)];
+  return (
+    inner.scheme === outer.scheme &&
+    inner.authority.toLowerCase() === outer.authority.toLowerCase() &&
+    outerPath.length > 0 &&
+    outerPath.every((segment, i) => innerPath[i] === segment)
+  );
+}
+
+const segments = (path: string) => path.split('/').filter(Boolean).map(decodeFully);
+
+/** What a `models:/` URI names. */
+export type ModelUri =
+  | { kind: 'logged_model'; modelId: string }
+  | { kind: 'version'; name: string; version: string }
+  | { kind: 'alias'; name: string; alias: string }
+  | { kind: 'stage'; name: string; stage: string | null };
+
+/** Reads a `models:/` URI as mlflow/store/artifact/utils/models.py (_parse_model_uri). Throws the error for one that names nothing. */
+export function parseModelUri(uri: string): ModelUri {
+  const [first = '', second, ...more] = splitUri(uri).path.replace(/^\/+/, '').split('/');
+  if (more.length > 0 || first.trim() === '' || second?.trim() === '') throw unidentifiedSource(uri, 'model_id');
+  if (second !== undefined) {
+    if (/^\p{Nd}+$/u.test(second)) return { kind: 'version', name: first, version: second };
+    return { kind: 'stage', name: first, stage: second.toLowerCase() === 'latest' ? null : second };
+  }
+  const at = first.lastIndexOf('@');
+  if (at < 0) return { kind: 'logged_model', modelId: first };
+  if (first.slice(at + 1).trim() === '') throw unidentifiedSource(uri, 'model_id');
+  return { kind: 'alias', name: first.slice(0, at), alias: first.slice(at + 1) };
+}
+
+export const unidentifiedSource = (source: string, parameter: 'run_id' | 'model_id'): MlflowError =>
+  invalidParameter(
+    `Invalid model version source: '${source}'. The ${parameter} request parameter must identify the resource that contains the source.`,
+  );
+
+export const localSource = (source: string, parameter: 'run_id' | 'model_id'): MlflowError =>
+  invalidParameter(
+    `Invalid model version source: '${source}'. To use a local path as a model version source, the ${parameter} request parameter has to be specified and the local` +
+      ` path has to be contained within the artifact directory of the run specified by the ${parameter}.`,
+  );
