@@ -33,16 +33,14 @@ export function checkLength(parameter: string, limit: number, text: string): voi
     throw invalidParameter(`'${parameter}' exceeds the maximum length of ${limit} characters`);
 }
 
-/** A registry or experiment tag's key. */
-export const tagKey = z
+/** The key of a tag that may be there; one to be set is `tagKey`. */
+export const knownTagKey = z
   .string()
   .min(1)
-  .pipe(
-    checkedBy((key) => {
-      checkKey('key', key);
-      checkLength('key', MAX_TAG_KEY_LENGTH, key);
-    }),
-  );
+  .pipe(checkedBy((key) => checkKey('key', key)));
+
+/** A registry or experiment tag's key. */
+export const tagKey = knownTagKey.pipe(checkedBy((key) => checkLength('key', MAX_TAG_KEY_LENGTH, key)));
 
 /** Tags of a create call: a key given twice keeps its last value (as the stock server's dict does). */
 export function lastValues(tags: { key: string; value: string }[]): { keys: string[]; values: string[] } {

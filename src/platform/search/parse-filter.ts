@@ -2,10 +2,13 @@ import { invalidParameter } from '../errors.ts';
 import { pythonRepr } from '../python.ts';
 import { type Token, tokenize } from './tokenize.ts';
 
-/** The right side of a comparison as it was written; `list` holds the strings of `('a', 'b')`. */
+/**
+ * The right side of a comparison as it was written. `items` are the strings of a list such as `('a', 'b')`;
+ * they are read when asked for, and throw MLflow's sentence then, because a noun that takes no lists says so first.
+ */
 export type FilterValue =
   | { kind: 'string' | 'identifier' | 'number'; text: string }
-  | { kind: 'list'; text: string; items: string[] }
+  | { kind: 'list'; text: string; readonly items: string[] }
   | { kind: 'none'; text: '' };
 
 /** One `identifier comparator value` of a filter. The comparator is in upper case with single spaces: `NOT IN`. */
@@ -24,30 +27,58 @@ export function parseFilter(filter: string | undefined, { quoteInvalid = false }
   if (end >= 0 && end < tokens.length - 1) {
     throw invalidParameter(`Search filter contained multiple expression ${pythonRepr(filter)}. Provide AND-ed expression list.`);
   }
-  const clauses: FilterClause[] = [];
+  const textOf = (from: number, to: number) => {
+    const last = tokens[to - 1];
+    return last ? filter.slice(tokens[from]?.at, last.at + last.text.length) : '';
+  };
+  const clauses: { clause: FilterClause; from: number }[] = [];
   const invalid: string[] = [];
+  let listed: number | null = null;
   for (let at = 0; at < tokens.length; ) {
     const token = tokens[at] as Token;
     if (isWord(token, 'AND')) {
       at += 1;
-      continue;
+    } else if (token.text === ',' && clauses.length > 0) {
+      // The stock server's parser takes comparisons joined by commas for one list.
+      listed ??= clauses.pop()?.from ?? at;
+      at += 1;
+    } else {
+      const found = readClause(tokens, at, textOf);
+      if (typeof found === 'number') invalid.push(...tokens.slice(at, found).map(({ text }) => text));
+      else if ('group' in found) invalid.push(found.group);
+      else if (listed === null) clauses.push({ clause: found.clause, from: at });
+      at = typeof found === 'number' ? found : found.next;
+      if (listed !== null && tokens[at]?.text !== ',') {
+        invalid.push(textOf(listed, at));
+        listed = null;
+      }
     }
-    const comparator = readComparator(tokens, at + 1);
-    if (!comparator || token.kind === 'operator' || token.kind === 'punctuation') {
-      const grouped = token.text === '(' ? readGroup(tokens, at) : { text: token.text, next: at + 1 };
-      invalid.push(grouped.text);
-      at = grouped.next;
-      continue;
-    }
-    if (token.kind !== 'identifier') throw invalidParameter(`Invalid comparison clause. Expected 'Identifier' found '${token.text}'`);
-    const { value, next } = readValue(tokens, comparator.next, comparator.text);
-    clauses.push({ identifier: token.text, comparator: comparator.text, value });
-    at = next;
   }
   if (invalid.length > 0) {
     throw invalidParameter(`Invalid clause(s) in filter string: ${invalid.map((text) => (quoteInvalid ? `'${text}'` : text)).join(', ')}`);
   }
-  return clauses;
+  return clauses.map(({ clause }) => clause);
+}
+
+type TextOf = (from: number, to: number) => string;
+
+/** The clause that starts here; or a group in parentheses, which is none; or where the tokens end that are none. */
+function readClause(
+  tokens: Token[],
+  at: number,
+  textOf: TextOf,
+): { clause: FilterClause; next: number } | { group: string; next: number } | number {
+  const token = tokens[at] as Token;
+  if (token.text === '(') {
+    const next = endOfGroup(tokens, at);
+    return { group: textOf(at, next), next };
+  }
+  const comparator = readComparator(tokens, at + 1);
+  if (!comparator || token.kind === 'operator' || token.kind === 'punctuation') return at + 1;
+  const value = readValue(tokens, comparator.next, comparator.text, textOf);
+  if (!value) return tokens[comparator.next]?.kind === 'string' ? comparator.next + 1 : comparator.next;
+  if (token.kind !== 'identifier') throw invalidParameter(`Invalid comparison clause. Expected 'Identifier' found '${token.text}'`);
+  return { clause: { identifier: token.text, comparator: comparator.text, value: value.value }, next: value.next };
 }
 
 const isWord = (token: Token | undefined, word: string) => token?.kind === 'identifier' && token.text.toUpperCase() === word;
@@ -71,21 +102,30 @@ function readComparator(tokens: Token[], at: number): { text: string; next: numb
   return null;
 }
 
-function readValue(tokens: Token[], at: number, comparator: string): { value: FilterValue; next: number } {
+/** Null when no value follows that the comparator could take: then nothing of it is a comparison. */
+function readValue(tokens: Token[], at: number, comparator: string, textOf: TextOf): { value: FilterValue; next: number } | null {
   if (comparator === 'IS NULL' || comparator === 'IS NOT NULL') return { value: { kind: 'none', text: '' }, next: at };
   const token = tokens[at];
-  if (!token || isWord(token, 'AND')) throw invalidParameter('Invalid comparison clause. Expected 3 tokens found 2');
+  if (!token || isWord(token, 'AND') || token.kind === 'operator') return null;
   if (token.text === '(') {
-    const { text, next } = readGroup(tokens, at);
-    return { value: { kind: 'list', text, items: readItems(tokens.slice(at + 1, next - 1), text) }, next };
+    const next = endOfGroup(tokens, at);
+    const text = textOf(at, next);
+    const within = tokens.slice(at + 1, next - 1);
+    const value: FilterValue = {
+      kind: 'list',
+      text,
+      get items() {
+        return readItems(within, text);
+      },
+    };
+    return { value, next };
   }
-  if (token.kind === 'operator' || token.kind === 'punctuation') {
-    throw invalidParameter(`Invalid comparison clause. Expected value token found '${token.text}'`);
-  }
+  if (token.kind === 'punctuation' || comparator.endsWith('IN')) return null;
   return { value: { kind: token.kind, text: token.text }, next: at + 1 };
 }
 
-function readGroup(tokens: Token[], at: number): { text: string; next: number } {
+/** Where the parenthesis that opens here is closed, exclusive. */
+function endOfGroup(tokens: Token[], at: number): number {
   let depth = 0;
   let next = at;
   do {
@@ -93,8 +133,7 @@ function readGroup(tokens: Token[], at: number): { text: string; next: number } 
     if (tokens[next]?.text === ')') depth -= 1;
     next += 1;
   } while (depth > 0 && next < tokens.length);
-  const text = tokens.slice(at, next).reduce((joined, { text, spaced }, i) => joined + (spaced && i > 0 ? ' ' : '') + text, '');
-  return { text, next };
+  return next;
 }
 
 /** The items of a Python tuple of strings: a trailing comma is fine, neighbours without a comma are one string. */

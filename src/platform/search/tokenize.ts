@@ -4,7 +4,11 @@ import { invalidParameter } from '../errors.ts';
  * A piece of a filter. An `identifier` is a dotted name whose parts may stand in backticks or double quotes (`tags.\`a b\``); words such as AND are
  * identifiers too. A text in single quotes is a `string`, one in double quotes an `identifier`, as for the stock server's parser.
  */
-export type Token = { kind: 'identifier' | 'string' | 'number' | 'operator' | 'punctuation'; text: string; spaced: boolean };
+export type Token = {
+  kind: 'identifier' | 'string' | 'number' | 'operator' | 'punctuation';
+  text: string /** Offset in the filter. */;
+  at: number;
+};
 
 const PART = '(?:[\\p{L}_][\\w$#@\\p{L}]*|`[^`]*`|"[^"]*")';
 const PATTERNS: [Token['kind'], RegExp][] = [
@@ -21,19 +25,16 @@ const MAX_TOKENS = 10_000;
 export function tokenize(filter: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;
-  let spaced = false;
   while (at < filter.length) {
     const space = match(SPACE, filter, at);
     if (space) {
       at += space.length;
-      spaced = true;
       continue;
     }
     const found = PATTERNS.map(([kind, pattern]) => ({ kind, text: match(pattern, filter, at) })).find(({ text }) => text !== '');
     if (!found || tokens.length >= MAX_TOKENS) throw invalidParameter(`Invalid clause(s) in filter string: ${filter.slice(at, at + 100)}`);
-    tokens.push({ kind: found.kind, text: found.text, spaced });
+    tokens.push({ ...found, at });
     at += found.text.length;
-    spaced = false;
   }
   return tokens;
 }

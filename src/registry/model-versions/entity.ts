@@ -11,19 +11,16 @@ const MAX_SOURCE_LENGTH = 500;
 export const STAGES = ['None', 'Staging', 'Production', 'Archived'] as const;
 
 /** The number of a version as clients write it: whatever Python's int() takes. Clamped to 2^53: no version has such a number. */
-export const versionNumber = z
-  .string()
-  .min(1)
-  .pipe(
-    z.string().transform((text, context) => {
-      const number = pythonInt(text);
-      if (number === null) {
-        context.issues.push({ code: 'custom', message: `Parameter 'version' must be an integer, got '${text}'.`, input: text });
-        return z.NEVER;
-      }
-      return Math.min(Number(number), Number.MAX_SAFE_INTEGER);
-    }),
-  );
+export const integerVersion = z.string().transform((text, context) => {
+  const number = pythonInt(text);
+  if (number === null) {
+    context.issues.push({ code: 'custom', message: `Parameter 'version' must be an integer, got '${text}'.`, input: text });
+    return z.NEVER;
+  }
+  return Math.min(Number(number), Number.MAX_SAFE_INTEGER);
+});
+
+export const versionNumber = z.string().min(1).pipe(integerVersion);
 
 /** A stage in its own spelling, whatever case it came in. Throws MLflow's sentence for anything else. */
 export function canonicalStage(stage: string): (typeof STAGES)[number] {

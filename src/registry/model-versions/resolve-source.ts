@@ -1,6 +1,6 @@
 import { joinPath, pathOfUri } from '../../artifacts/artifact-path.ts';
 import { type Db, run, statement } from '../../platform/db/database.ts';
-import { doesNotExist, invalidParameter } from '../../platform/errors.ts';
+import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { findLoggedModel } from '../../tracking/logged-models/store.ts';
 import { findRunArtifactUri } from '../../tracking/runs/store.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
@@ -63,7 +63,7 @@ export async function resolveSource(db: Db, scope: number, request: SourceReques
       throw invalidParameter(`Invalid model version source: '${source}'. Registered model sources must use the active model registry.`);
     if (parseModelUri(source).kind !== 'logged_model') return copyOf(db, scope, request);
   }
-  if (isLocalUri(source)) throw localSource(source, modelId ? 'model_id' : 'run_id');
+  if (isLocalUri(source)) throw await refusedLocal(db, scope, plain);
   refuseRelativeSource(source);
   return modelId ? inLoggedModel(db, scope, plain) : inRun(db, scope, plain);
 }
@@ -117,6 +117,15 @@ async function versionOf(
   if (!newest)
     throw doesNotExist(`No versions of model with name '${key.name}'${uri.stage === null ? '' : ` and stage '${uri.stage}'`} found`);
   return newest;
+}
+
+/** A path is never inside a run's or model's artifacts, which lie in the artifact store; one that is not there is told first. */
+async function refusedLocal(db: Db, scope: number, { source, runId, loggedModelId }: VersionSource): Promise<MlflowError> {
+  if (loggedModelId)
+    return (await findLoggedModel(db, scope, loggedModelId)) ? localSource(source, 'model_id') : unidentifiedSource(source, 'model_id');
+  return runId && (await findRunArtifactUri(db, scope, runId)) === null
+    ? unidentifiedSource(source, 'run_id')
+    : localSource(source, 'run_id');
 }
 
 async function inLoggedModel(db: Db, scope: number, plain: VersionSource): Promise<VersionSource> {

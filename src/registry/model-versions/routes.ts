@@ -4,11 +4,20 @@ import { sendArtifact } from '../../artifacts/send-artifact.ts';
 import { endpoint, streamEndpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, requiredText } from '../../platform/http/fields.ts';
-import { checkKey, checkLength, tagKey } from '../../platform/names.ts';
+import { checkKey, checkLength, knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
-import { description, modelName } from '../registered-models/entity.ts';
+import { checkedModelName, description, modelName } from '../registered-models/entity.ts';
 import { createModelVersion } from './create-model-version.ts';
-import { canonicalStage, ModelVersion, modelVersionTagValue, runLink, sourceUri, toModelVersion, versionNumber } from './entity.ts';
+import {
+  canonicalStage,
+  integerVersion,
+  ModelVersion,
+  modelVersionTagValue,
+  runLink,
+  sourceUri,
+  toModelVersion,
+  versionNumber,
+} from './entity.ts';
 import { searchModelVersions } from './search.ts';
 import {
   deleteModelVersion,
@@ -125,7 +134,8 @@ const downloadUri = endpoint({
   method: 'GET',
   path: '/mlflow/model-versions/get-download-uri',
   effect: 'read',
-  input: z.object(versionKey),
+  // The stock server checks no argument's presence here, so what is missing is an empty text.
+  input: z.object({ name: z.string().default('').pipe(checkedModelName), version: z.string().default('').pipe(integerVersion) }),
   output: z.object({ artifact_uri: z.string() }),
   async handler({ db, scope, input }) {
     return { artifact_uri: await getDownloadUri(db, { scope: scope.id, ...input }) };
@@ -178,7 +188,7 @@ const deleteTag = endpoint({
   method: 'DELETE',
   path: '/mlflow/model-versions/delete-tag',
   effect: 'write',
-  input: z.object({ ...versionKey, key: tagKey }),
+  input: z.object({ ...versionKey, key: knownTagKey }),
   output: Nothing,
   async handler({ db, scope, input }) {
     const { key, ...version } = input;

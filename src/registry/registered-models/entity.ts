@@ -21,11 +21,23 @@ function checkModelName(name: string): void {
   refusePathLike('name', name);
 }
 
-/** The name of a model that may or may not exist (mlflow/utils/validation.py, _validate_model_name). */
-export const modelName = z.string().min(1).pipe(checkedBy(checkModelName));
+export const checkedModelName = checkedBy(checkModelName);
 
-/** A name to be given to a model. */
-export const newModelName = modelName.pipe(checkedBy((name) => checkLength('name', MAX_NAME_LENGTH, name)));
+/** The name of a model that may or may not exist (mlflow/utils/validation.py, _validate_model_name). */
+export const modelName = z.string().min(1).pipe(checkedModelName);
+
+/** A name to be given to a model; `parameter` is what the argument is called. */
+export const newModelName = (parameter: string) =>
+  z
+    .string()
+    .min(1)
+    .pipe(
+      checkedBy((name) => {
+        if (name.trim() === '') throw invalidParameter(`Missing value for required parameter '${parameter}'.`);
+        checkModelName(name);
+        checkLength('name', MAX_NAME_LENGTH, name);
+      }),
+    );
 
 export const description = checkedBy((text) => checkLength('description', MAX_DESCRIPTION_LENGTH, text));
 

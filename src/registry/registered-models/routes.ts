@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
-import { tagKey } from '../../platform/names.ts';
+import { knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { canonicalStage, ModelVersion, STAGES, toModelVersion, versionNumber } from '../model-versions/entity.ts';
 import { getModelVersionByAlias, setAlias } from '../model-versions/store.ts';
@@ -37,7 +37,7 @@ const createRegisteredModel = endpoint({
   method: 'POST',
   path: '/mlflow/registered-models/create',
   effect: 'write',
-  input: z.object({ name: newModelName, tags: registeredModelTags, description: description.default('') }),
+  input: z.object({ name: newModelName('name'), tags: registeredModelTags, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
   async handler({ db, scope, input }) {
     const row = await insertRegisteredModel(db, { scope: scope.id, name: input.name }, input);
@@ -79,7 +79,7 @@ const renameModel = endpoint({
   method: 'POST',
   path: '/mlflow/registered-models/rename',
   effect: 'write',
-  input: z.object({ name: modelName, new_name: newModelName }),
+  input: z.object({ name: modelName, new_name: newModelName('new_name') }),
   output: z.object({ registered_model: RegisteredModel }),
   async handler({ db, scope, input }) {
     return { registered_model: toRegisteredModel(await renameRegisteredModel(db, { scope: scope.id, name: input.name }, input.new_name)) };
@@ -166,7 +166,7 @@ const deleteTag = endpoint({
   method: 'DELETE',
   path: '/mlflow/registered-models/delete-tag',
   effect: 'write',
-  input: z.object({ name: modelName, key: tagKey }),
+  input: z.object({ name: modelName, key: knownTagKey }),
   output: Nothing,
   async handler({ db, scope, input }) {
     await deleteRegisteredModelTag(db, { scope: scope.id, name: input.name }, input.key);

@@ -2,7 +2,7 @@ import { type Db, sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
-import { parseFilter, trimKey } from '../../platform/search/parse-filter.ts';
+import { parseFilter } from '../../platform/search/parse-filter.ts';
 import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
 import { IS_PROMPT_TAG, type RegisteredModelRow } from './entity.ts';
 import { MODEL_COLUMNS } from './store.ts';
@@ -43,8 +43,8 @@ export async function searchRegisteredModels(
 function sortsOf(orderBy: string[]): Sort[] {
   const sorts: Sort[] = orderBy.map((clause) => {
     const { key, descending } = parseOrderBy(clause);
-    const sql = SORT_COLUMNS[trimKey(key)];
-    if (!sql) throw invalidParameter(`Invalid order by key '${trimKey(key)}' specified. Valid keys are '{'name', 'timestamp'}'`);
+    const sql = SORT_COLUMNS[key];
+    if (!sql) throw invalidParameter(`Invalid order by key '${key}' specified. Valid keys are '{'name', 'timestamp'}'`);
     return { sql, descending };
   });
   refuseRepeats(sorts, orderBy);
