@@ -1,9 +1,10 @@
 import { type Logger, pino } from 'pino';
-import pretty from 'pino-pretty';
 
 /** JSON lines on stdout, or readable ones when a person looks on. Written in batches off the request's path; `flush` empties the batch. */
-export function openLogger(level: string): { log: Logger; flush: () => void } {
+export async function openLogger(level: string): Promise<{ log: Logger; flush: () => void }> {
   if (process.stdout.isTTY) {
+    // Loaded only here: it takes a tenth of the start.
+    const { default: pretty } = await import('pino-pretty');
     return { log: pino({ level, base: null }, pretty({ ignore: 'pid,hostname', sync: true })), flush: () => {} };
   }
   const destination = pino.destination({ sync: false, minLength: 4096 });

@@ -4,6 +4,34 @@ import { endpoint, streamEndpoint } from '../endpoint.ts';
 /** The MLflow release whose API this server speaks; clients compare it with their own. */
 const MLFLOW_VERSION = '3.17.2';
 
+/** Clients print links into a browser UI, which all begin here. */
+const HOME = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Model Commons</title>
+<h1>Model Commons</h1>
+<p>The server is running. It has no pages yet: use it with an MLflow client. In the shell, or in Python:
+<pre>
+export MLFLOW_TRACKING_URI=&lt;address of this page&gt;
+mlflow.set_tracking_uri("&lt;address of this page&gt;")
+</pre>
+`;
+
+const home = streamEndpoint({
+  op: 'server.home',
+  summary: 'What a browser shows',
+  method: 'GET',
+  path: '/',
+  apiVersion: 'none',
+  effect: 'read',
+  input: z.object({}),
+  async handler({ res }) {
+    res.setHeader('Content-Type', 'text/html; charset=utf-8');
+    res.setHeader('Content-Security-Policy', "default-src 'none'");
+    res.end(HOME);
+  },
+});
+
 const health = streamEndpoint({
   op: 'server.health',
   summary: 'Whether the server runs',
@@ -64,4 +92,4 @@ const serverInfo = endpoint({
   },
 });
 
-export const serverInfoEndpoints = [health, version, serverInfo];
+export const serverInfoEndpoints = [home, health, version, serverInfo];

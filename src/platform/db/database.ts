@@ -56,13 +56,26 @@ export async function run<Row extends pg.QueryResultRow>(
   return result.rows;
 }
 
+const MAX_SHAPES = 500;
+const shapes = new Map<string, string>();
+
+/** A name for SQL whose values are all bound, so that the shapes searches usually have are prepared too. Only so many: each takes memory on every connection. */
+function shapeName(sql: string): string | undefined {
+  const known = shapes.get(sql);
+  if (known !== undefined || shapes.size >= MAX_SHAPES) return known;
+  const name = `built_${shapes.size}`;
+  shapes.set(sql, name);
+  return name;
+}
+
 /** Runs a query made with `sqlBuilder`. */
 export async function runBuilt<Row extends pg.QueryResultRow>(
   db: Db,
   query: { toSQL(): { toNative(): { sql: string; bindings: readonly unknown[] } } },
 ): Promise<Row[]> {
   const { sql, bindings } = query.toSQL().toNative();
-  const result = await db.query<Row>(sql, [...bindings]);
+  const name = shapeName(sql);
+  const result = await db.query<Row>({ ...(name && { name }), text: sql, values: [...bindings] });
   return result.rows;
 }
 

@@ -15,7 +15,7 @@ export type Declared = {
   effect: 'read' | 'write';
 };
 
-export type Context<Services, Input> = Services & { input: Input };
+type Context<Services, Input> = Services & { input: Input };
 
 /** One JSON endpoint: the whole contract. Routes under every prefix, input checks, logs and OpenAPI derive from it. */
 export type Endpoint<Services, Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> = Declared & {

@@ -117,7 +117,7 @@ export function missingValue(path: string): MlflowError {
 }
 
 /** "Invalid value … Hint: Value was of type …", with the value as Python's json.dumps(sort_keys=True) prints it. */
-export function wrongType(path: string, value: unknown): MlflowError {
+function wrongType(path: string, value: unknown): MlflowError {
   return invalidParameter(
     `Invalid value ${pythonJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'.${SEE_DOCS}`,
   );
@@ -180,7 +180,7 @@ function parseJson(text: string): unknown {
 }
 
 /** Throws for text Postgres cannot hold: U+0000 and lone surrogates. Walks the value only when the text hints at one. */
-export function refuseUnstorable(text: string, value: unknown): void {
+function refuseUnstorable(text: string, value: unknown): void {
   if (!/\\u0000|\0|\\u[dD][89a-fA-F]/.test(text)) return;
   const pending: unknown[] = [value];
   while (pending.length > 0) {

@@ -70,7 +70,7 @@ export const registeredModelTags = z
   .default([])
   .pipe(z.array(z.object({ key: checkedBy((key) => checkKey('key', key)), value: z.string() })));
 
-export const Tag = z.object({ key: z.string(), value: z.string() });
+const Tag = z.object({ key: z.string(), value: z.string() });
 
 export const RegisteredModel = z.object({
   name: z.string(),

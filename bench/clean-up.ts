@@ -1,0 +1,38 @@
+const steps: (() => unknown)[] = [];
+let running: Promise<void> | undefined;
+
+/** Runs `step` when the bench ends, however it ends: the last one registered goes first. Throws once the end has begun, so that nothing new starts. */
+export function atEnd(step: () => unknown): void {
+  if (running) throw new Error('the bench is ending');
+  steps.push(step);
+}
+
+/** Runs all steps, each even if another fails; a second call waits for the first. */
+export function cleanUp(): Promise<void> {
+  running ??= (async () => {
+    for (const step of steps.reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        console.error(`bench: cleaning up: ${(error as Error).message}`);
+      }
+    }
+  })();
+  return running;
+}
+
+/** Whether the end has begun: what fails from then on fails because its servers stop. */
+export const isEnding = (): boolean => running !== undefined;
+
+export function cleanUpOnSignals(): void {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    process.on(signal, () => {
+      if (!running) console.error(`\nbench: ${signal}, stopping what was started`);
+      void cleanUp().then(() => process.exit(code));
+    });
+  }
+}
