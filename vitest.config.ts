@@ -21,6 +21,8 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 600_000,
           maxWorkers: 2,
+          // After the server's own tests, which are fast and say more.
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -6,18 +6,19 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as cons
 
 /** Every setting there is: the environment variable's name, what it means, and its default. A flag is the same name in kebab-case: PORT is --port. */
 const schema = z.object({
-  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on. 0.0.0.0 lets other machines in.'),
-  PORT: z.coerce
-    .number('must be a number')
-    .int('must be a whole number')
-    .min(0)
-    .max(65535)
+  HOST: z.string().min(1, 'must not be empty').default('127.0.0.1').describe('Address to listen on. 0.0.0.0 lets other machines in.'),
+  PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, 'must be a whole number from 0 to 65535')
+    .transform(Number)
+    .refine((port) => port <= 65535, 'must be a whole number from 0 to 65535')
     .default(5000)
     .describe('Port to listen on; 0 takes a free one.'),
-  DATA_DIR: z.string().min(1).default('./data').describe('Folder of the embedded PostgreSQL and of artifacts.'),
+  DATA_DIR: z.string().min(1, 'must not be empty').default('./data').describe('Folder of the embedded PostgreSQL and of artifacts.'),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
+    .refine(URL.canParse, 'must be a URL: write special characters of the password percent-encoded, # as %23 and / as %2F')
     .optional()
     .describe('An existing PostgreSQL 14 or newer (postgresql://user:password@host:5432/name), instead of the embedded one.'),
   ARTIFACTS_URL: z
@@ -61,7 +62,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = String(issue?.path[0]);
-    throw new ConfigError(`${name}: ${issue?.message} (it is ${JSON.stringify(values[name])}). See --help.`);
+    throw new ConfigError(`${name}: ${issue?.message} (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))}). See --help.`);
   }
   const settings = result.data;
   const dataDir = path.resolve(settings.DATA_DIR);
@@ -81,6 +82,9 @@ function pickSettings(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(Object.keys(schema.shape).flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
+/** Messages end up in logs. */
+const withoutPassword = (value: string) => value.replace(/^(\w+:\/\/[^:/]*):.*@/s, '$1:***@');
+
 function parseFlags(flags: string[]): Record<string, string> {
   const found: Record<string, string> = {};
   for (let i = 0; i < flags.length; i++) {
@@ -88,7 +92,8 @@ function parseFlags(flags: string[]): Record<string, string> {
     const name = flag.replace(/^--/, '').replaceAll('-', '_').toUpperCase();
     if (!flag.startsWith('--') || !(name in schema.shape)) throw new ConfigError(`${flag}: not a known option. See --help.`);
     const value = inline ?? flags[++i];
-    if (value === undefined) throw new ConfigError(`${flag}: needs a value. See --help.`);
+    if (value === undefined || (inline === undefined && value.startsWith('--')))
+      throw new ConfigError(`${flag}: needs a value. See --help.`);
     found[name] = value;
   }
   return found;

@@ -4,13 +4,19 @@ import type { AnyEndpoint } from './platform/http/mount.ts';
 import { modelVersionEndpoints } from './registry/model-versions/routes.ts';
 import { registeredModelEndpoints } from './registry/registered-models/routes.ts';
 import { serverInfoEndpoints } from './server-info/routes.ts';
+import { experimentEndpoints } from './tracking/experiments/routes.ts';
+import { loggedModelEndpoints } from './tracking/logged-models/routes.ts';
 import { runArtifactEndpoints } from './tracking/run-artifacts/routes.ts';
+import { runEndpoints } from './tracking/runs/routes.ts';
 
 /** Every endpoint there is. */
 export const endpoints: AnyEndpoint<Services>[] = [
   ...serverInfoEndpoints,
   ...artifactEndpoints,
+  ...experimentEndpoints,
+  ...runEndpoints,
   ...runArtifactEndpoints,
+  ...loggedModelEndpoints,
   ...registeredModelEndpoints,
   ...modelVersionEndpoints,
 ];

@@ -99,7 +99,7 @@ describe('a registered model', () => {
     await server.post('model-versions/transition-stage', { name, version: '2', stage: 'production' }).expect(200);
     await server.post('registered-models/alias', { name, alias: 'champion', version: '2' }).expect(200);
     const model = await getModel(name);
-    const latest = model.latest_versions.map((v: Record<string, unknown>) => [v['version'], v['current_stage'], v['aliases']]);
+    const latest = model.latest_versions.map((v: Record<string, unknown>) => [v.version, v.current_stage, v.aliases]);
     expect(latest.sort()).toEqual([
       ['2', 'Production', ['champion']],
       ['3', 'None', undefined],

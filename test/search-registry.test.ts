@@ -152,3 +152,14 @@ describe('model-versions/search', () => {
     expect((await server.get('model-versions/search', { filter })).body.message).toBe(message);
   });
 });
+
+describe('a filter with very many clauses', () => {
+  it.each(['registered-models', 'model-versions', 'runs', 'experiments', 'logged-models'])(
+    'is answered in time by %s/search',
+    async (noun) => {
+      const filter = Array.from({ length: 150 }, (_, i) => `tags.k${i} = 'v'`).join(' AND ');
+      const reply = await server.post(`${noun}/search`, { filter, experiment_ids: ['0'], max_results: 5 });
+      expect([reply.status, reply.body]).toEqual([200, {}]);
+    },
+  );
+});

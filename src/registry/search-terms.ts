@@ -1,7 +1,8 @@
 import type { Knex } from 'knex';
+import { sqlBuilder } from '../platform/db/database.ts';
 import { invalidParameter } from '../platform/errors.ts';
 import { pythonRepr } from '../platform/python.ts';
-import { whereCompares } from '../platform/search/compare.ts';
+import { whereCompares, whereFinds } from '../platform/search/compare.ts';
 import { type FilterClause, trimKey, unquote } from '../platform/search/parse-filter.ts';
 import { IS_PROMPT_TAG } from './registered-models/entity.ts';
 
@@ -103,9 +104,8 @@ export function whereTerms(query: Knex.QueryBuilder, terms: Term[], fields: Attr
   }
   const keys = new Set(terms.filter(({ type }) => type === 'tag').map(({ key }) => key));
   for (const key of keys) {
-    query.whereExists((tag) => {
-      tag.from(`${tags.table} as t`).whereRaw(tags.join).where('t.key', key);
-      for (const term of terms) if (term.type === 'tag' && term.key === key) whereCompares(tag, 't.value', term.comparator, term.value);
-    });
+    const tag = sqlBuilder(`${tags.table} as t`).whereRaw(tags.join).where('t.key', key);
+    for (const term of terms) if (term.type === 'tag' && term.key === key) whereCompares(tag, 't.value', term.comparator, term.value);
+    whereFinds(query, tag);
   }
 }

@@ -104,8 +104,8 @@ export const isDatabaseError = (error: unknown, code: string): boolean => error 
 
 export const UNIQUE_VIOLATION = '23505';
 
-/** True for text that Postgres cannot hold in its encoding. */
-export const isUnstorable = (error: unknown): boolean => isDatabaseError(error, '22021') || isDatabaseError(error, '22P05');
+/** True for a value that Postgres cannot hold or compare: text outside its encoding, a number out of range, a LIKE pattern that ends in its escape (class 22). */
+export const isBadValue = (error: unknown): boolean => error instanceof pg.DatabaseError && (error.code ?? '').startsWith('22');
 
 /** True when the database could not be reached, is stopping, is full of connections or took too long: trying again may help. */
 export function isUnavailable(error: unknown): boolean {

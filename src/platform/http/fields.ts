@@ -6,7 +6,7 @@ export const requiredText = z.string().min(1);
 /** A 64-bit integer of proto-JSON: a number without a fraction, or the same as a decimal string. */
 export const int64 = z.preprocess(
   (value) => (typeof value === 'string' && /^[+-]?\d+$/.test(value) ? Number(value) : value),
-  z.number().refine((value) => Number.isInteger(value) && Math.abs(value) < 2 ** 63, { params: { wrongType: true } }),
+  z.number().refine((value) => Number.isInteger(value) && Math.abs(value) <= 2 ** 63, { params: { wrongType: true } }),
 );
 
 /** A double of proto-JSON: a number, a decimal string, or `"NaN"`, `"Infinity"`, `"-Infinity"`. */

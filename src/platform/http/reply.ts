@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { isUnavailable, isUnstorable } from '../db/database.ts';
+import { isBadValue, isUnavailable } from '../db/database.ts';
 import { invalidParameter, MlflowError } from '../errors.ts';
 
 const DISCARD_MS = 5_000;
@@ -25,7 +25,8 @@ export function replyError(error: unknown, req: IncomingMessage, res: ServerResp
 
 function asMlflowError(error: unknown, log: Logger): MlflowError {
   if (error instanceof MlflowError) return error;
-  if (isUnstorable(error)) return invalidParameter('Invalid text: a value holds characters that cannot be stored.');
+  if (isBadValue(error))
+    return invalidParameter('Invalid value: a number is out of range, or a text holds what cannot be stored or compared.');
   const requestId = randomUUID();
   log.error({ err: error, requestId }, 'request failed');
   return isUnavailable(error)

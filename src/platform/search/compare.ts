@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { sqlBuilder } from '../db/database.ts';
 
 /** SQL of MLflow's comparators. LIKE is SQL's own, with backslash as escape. */
 const OPERATORS: Record<string, string> = {
@@ -21,4 +22,18 @@ export function whereCompares(query: Knex.QueryBuilder, column: string, comparat
   const operator = OPERATORS[comparator];
   if (!operator) throw new Error(`no SQL for comparator ${comparator}`);
   query.whereRaw(`${column} ${operator} ?`, [value]);
+}
+
+const MAX_JOINS = 8;
+const joined = new WeakMap<Knex.QueryBuilder, number>();
+
+/**
+ * Adds the condition that `found`, which refers to the row of `query`, finds a row (or none). The first few are EXISTS, which PostgreSQL makes joins
+ * of, so that an index on a rare tag leads; with a hundred it would plan for a minute, so the others are probed row by row.
+ */
+export function whereFinds(query: Knex.QueryBuilder, found: Knex.QueryBuilder, { none = false } = {}): void {
+  const joins = joined.get(query) ?? 0;
+  joined.set(query, joins + 1);
+  if (joins < MAX_JOINS) query[none ? 'whereNotExists' : 'whereExists'](found);
+  else query.whereRaw(`(?) ${none ? 'is null' : ''}`, [found.select(sqlBuilder.raw('true')).limit(1)]);
 }

@@ -1,21 +1,13 @@
 import { joinPath, pathOfUri } from '../../artifacts/artifact-path.ts';
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
+import { refuseHostScheme, splitUri } from '../../platform/uri.ts';
 import { findLoggedModel } from '../../tracking/logged-models/store.ts';
 import { findRunArtifactUri } from '../../tracking/runs/store.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { getLatestVersions, getRegisteredModel } from '../registered-models/store.ts';
 import { canonicalStage, STAGES, versionNumber } from './entity.ts';
-import {
-  isLocalUri,
-  isWithin,
-  localSource,
-  parseModelUri,
-  refuseHostScheme,
-  refuseRelativeSource,
-  splitUri,
-  unidentifiedSource,
-} from './source-uri.ts';
+import { isLocalUri, isWithin, localSource, parseModelUri, refuseRelativeSource, unidentifiedSource } from './source-uri.ts';
 import { getModelVersion, getModelVersionByAlias } from './store.ts';
 
 /** Where the model of a new version comes from, checked. */

@@ -1,28 +1,6 @@
 import { invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { normpath } from '../../platform/python.ts';
-
-/** The parts of a URI as Python's urllib.parse.urlparse gives them: nothing is decoded, the scheme is in lower case. */
-export type UriParts = { scheme: string; authority: string; path: string };
-
-export function splitUri(uri: string): UriParts {
-  const [, scheme = '', afterScheme = uri] = /^([a-zA-Z][a-zA-Z0-9+.-]*):(.*)$/s.exec(uri) ?? [];
-  const beforeQuery = afterScheme.replace(/[?#].*$/s, '');
-  const [, authority = '', path = beforeQuery] = /^\/\/([^/]*)(.*)$/s.exec(beforeQuery) ?? [];
-  return { scheme: scheme.toLowerCase(), authority, path };
-}
-
-// Schemes whose URI names a host that the server itself would connect to (mlflow/store/artifact/host_policy.py).
-const HOST_SCHEMES = ['http', 'https', 'hdfs', 'ftp', 'sftp'];
-
-/** Throws for a URI by which a caller could make the server connect to a host of the caller's choice. `field` is the argument's name. */
-export function refuseHostScheme(field: string, uri: string): void {
-  const { scheme, authority } = splitUri(uri);
-  if (!HOST_SCHEMES.includes(scheme) && !(scheme === 'mlflow-artifacts' && authority !== '')) return;
-  throw invalidParameter(
-    `'${field}' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking server's configured artifact storage, so the ` +
-      'server would connect to the host named in the URI. Set the MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES environment variable on the server to allow it.',
-  );
-}
+import { splitUri } from '../../platform/uri.ts';
 
 /** A path on some machine's own disk: no scheme, or `file:`. */
 export const isLocalUri = (uri: string): boolean => ['', 'file'].includes(splitUri(uri).scheme);

@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import { protoEnum } from '../../platform/http/fields.ts';
+import { missingValue } from '../../platform/http/wire.ts';
+import { checkLength } from '../../platform/names.ts';
+import { RunDatasetInput } from '../datasets/entity.ts';
+
+/** The tag that repeats a run's name (mlflow/utils/mlflow_tags.py, MLFLOW_RUN_NAME). Whoever sets one sets the other. */
+export const RUN_NAME_TAG = 'mlflow.runName';
+
+const MAX_NAME_LENGTH = 250;
+
+/** A run's place: ids are unique over all scopes, but each is seen only in the scope of its experiment. */
+export type RunKey = { scope: number; runId: string };
+
+/** How a request names a run: old clients say `run_uuid` (see `runIdOf`). */
+export const runIdFields = { run_id: z.string().optional(), run_uuid: z.string().optional() };
+
+/** Throws INVALID_PARAMETER_VALUE when a request names no run. */
+export function runIdOf(input: { run_id?: string | undefined; run_uuid?: string | undefined }): string {
+  const id = input.run_id || input.run_uuid;
+  if (!id) throw missingValue('run_id');
+  return id;
+}
+
+export const runStatus = protoEnum({ RUNNING: 1, SCHEDULED: 2, FINISHED: 3, FAILED: 4, KILLED: 5 });
+
+export const checkRunName = (name: string): void => checkLength('run_name', MAX_NAME_LENGTH, name);
+
+const Tag = z.object({ key: z.string(), value: z.string() });
+
+/** A point of a metric. NaN is a string on the wire; infinities are shown as +-1.7976931348623157e308. */
+export const Metric = z.object({
+  key: z.string(),
+  value: z.union([z.number(), z.literal('NaN')]),
+  timestamp: z.int(),
+  step: z.int(),
+});
+
+export const RunInfo = z.object({
+  run_id: z.string(),
+  run_uuid: z.string(),
+  run_name: z.string(),
+  experiment_id: z.string(),
+  user_id: z.string(),
+  status: z.enum(['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED']),
+  start_time: z.int(),
+  end_time: z.int().optional(),
+  artifact_uri: z.string(),
+  lifecycle_stage: z.enum(['active', 'deleted']),
+});
+
+export const Run = z.object({
+  info: RunInfo,
+  data: z.object({ metrics: z.array(Metric).optional(), params: z.array(Tag).optional(), tags: z.array(Tag).optional() }),
+  inputs: z.object({
+    dataset_inputs: z.array(RunDatasetInput).optional(),
+    model_inputs: z.array(z.object({ model_id: z.string() })).optional(),
+  }),
+  outputs: z.object({ model_outputs: z.array(z.object({ model_id: z.string(), step: z.int() })).optional() }).optional(),
+});
+
+export type RunInfoRow = {
+  run_id: string;
+  experiment_id: number;
+  name: string;
+  user_id: string;
+  status: z.infer<typeof RunInfo>['status'];
+  start_time: number;
+  end_time: number | null;
+  lifecycle_stage: 'active' | 'deleted';
+  artifact_uri: string;
+};
+
+export type RunRow = RunInfoRow & {
+  tags: z.infer<typeof Tag>[] | null;
+  params: z.infer<typeof Tag>[] | null;
+  metrics: z.infer<typeof Metric>[] | null;
+  dataset_inputs: z.infer<typeof RunDatasetInput>[] | null;
+  model_inputs: { model_id: string }[] | null;
+  model_outputs: { model_id: string; step: number }[] | null;
+};
+
+export const toRunInfo = (row: RunInfoRow): z.infer<typeof RunInfo> => ({
+  run_id: row.run_id,
+  run_uuid: row.run_id,
+  run_name: row.name,
+  experiment_id: String(row.experiment_id),
+  user_id: row.user_id,
+  status: row.status,
+  start_time: row.start_time,
+  ...(row.end_time && { end_time: row.end_time }),
+  artifact_uri: row.artifact_uri,
+  lifecycle_stage: row.lifecycle_stage,
+});
+
+export const toRun = (row: RunRow): z.infer<typeof Run> => ({
+  info: toRunInfo(row),
+  data: {
+    ...(row.metrics && { metrics: row.metrics }),
+    ...(row.params && { params: row.params }),
+    ...(row.tags && { tags: row.tags }),
+  },
+  inputs: {
+    ...(row.dataset_inputs && { dataset_inputs: row.dataset_inputs }),
+    ...(row.model_inputs && { model_inputs: row.model_inputs }),
+  },
+  outputs: { ...(row.model_outputs && { model_outputs: row.model_outputs }) },
+});
