@@ -53,3 +53,11 @@ export const malformedRequest = (message: string) => new MlflowError('MALFORMED_
 export const alreadyExists = (message: string) => new MlflowError('RESOURCE_ALREADY_EXISTS', message);
 export const doesNotExist = (message: string) => new MlflowError('RESOURCE_DOES_NOT_EXIST', message);
 export const invalidState = (message: string) => new MlflowError('INVALID_STATE', message);
+
+// The literal suffix of the stock server's request errors (mlflow/server/handlers.py, _validate_param_against_schema).
+export const SEE_DOCS = ' See the API docs for more information about request parameters.';
+
+/** "Missing value for required parameter …", as the stock server says it of a request. */
+export function missingValue(path: string): MlflowError {
+  return invalidParameter(`Missing value for required parameter '${path}'.${SEE_DOCS}`);
+}

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { invalidParameter } from './errors.ts';
-import { checkedBy } from './http/fields.ts';
-import { pythonJson } from './http/wire.ts';
-import { normpath, pythonRepr } from './python.ts';
+import { checkedBy } from './fields.ts';
+import { normpath, pythonJson, pythonRepr } from './python.ts';
 
 const MAX_TAG_KEY_LENGTH = 250;
 

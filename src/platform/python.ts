@@ -36,3 +36,29 @@ function digitValue(digit: string): number {
   while (/\p{Nd}/u.test(String.fromCodePoint(code - 1)) && start - code < 9) code--;
   return (start - code) % 10;
 }
+
+const SHOWN_CHARACTERS = 1000;
+
+/** JSON as Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it: ASCII only. Long values are cut. */
+export function pythonJson(value: unknown): string {
+  const sorted = (_: string, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item;
+  let text: string;
+  try {
+    text = JSON.stringify(value, sorted) ?? 'null';
+  } catch {
+    return '(too deeply nested)';
+  }
+  const ascii = text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return ascii.length > SHOWN_CHARACTERS ? `${ascii.slice(0, SHOWN_CHARACTERS)}...` : ascii;
+}
+
+/** The name of Python's type for a JSON value. */
+export function pythonType(value: unknown): string {
+  if (value === null || value === undefined) return 'NoneType';
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  return { string: 'str', boolean: 'bool' }[typeof value as string] ?? 'dict';
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { int64 } from '../platform/http/fields.ts';
+import { int64 } from '../platform/fields.ts';
 
 /** The least `max_results` of a search of runs or experiments (mlflow/store/tracking/sqlalchemy_store.py, _validate_max_results_param). */
 export const atLeastOne = z.number().refine((value) => value >= 1, {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { protoEnum } from '../platform/http/fields.ts';
+import { protoEnum } from '../platform/fields.ts';
 
 /** Which lifecycle stages a search is about (mlflow/protos/service.proto, ViewType). */
 export const viewType = protoEnum({ ACTIVE_ONLY: 1, DELETED_ONLY: 2, ALL: 3 });

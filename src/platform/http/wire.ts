@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { invalidParameter, type MlflowError, malformedRequest } from '../errors.ts';
-
-// The literal suffix of the stock server's request errors (mlflow/server/handlers.py, _validate_param_against_schema).
-const SEE_DOCS = ' See the API docs for more information about request parameters.';
+import { invalidParameter, type MlflowError, malformedRequest, missingValue, SEE_DOCS } from '../errors.ts';
+import { pythonJson, pythonType } from '../python.ts';
 
 type Fields = { name: string; camel: string; repeated: boolean; flag: boolean; normalise: (value: unknown) => unknown }[];
 
@@ -111,39 +109,11 @@ function toMlflowError(issues: z.core.$ZodIssue[], input: unknown): MlflowError 
   return value === undefined || value === '' ? missingValue(path) : wrongType(path, value);
 }
 
-/** "Missing value for required parameter …", as the stock server says it of a request. */
-export function missingValue(path: string): MlflowError {
-  return invalidParameter(`Missing value for required parameter '${path}'.${SEE_DOCS}`);
-}
-
 /** "Invalid value … Hint: Value was of type …", with the value as Python's json.dumps(sort_keys=True) prints it. */
 function wrongType(path: string, value: unknown): MlflowError {
   return invalidParameter(
     `Invalid value ${pythonJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'.${SEE_DOCS}`,
   );
-}
-
-const SHOWN_CHARACTERS = 1000;
-
-/** JSON as Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it: ASCII only. Long values are cut. */
-export function pythonJson(value: unknown): string {
-  const sorted = (_: string, item: unknown) =>
-    isRecord(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item;
-  let text: string;
-  try {
-    text = JSON.stringify(value, sorted) ?? 'null';
-  } catch {
-    return '(too deeply nested)';
-  }
-  const ascii = text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return ascii.length > SHOWN_CHARACTERS ? `${ascii.slice(0, SHOWN_CHARACTERS)}...` : ascii;
-}
-
-function pythonType(value: unknown): string {
-  if (value === null || value === undefined) return 'NoneType';
-  if (Array.isArray(value)) return 'list';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
-  return { string: 'str', boolean: 'bool' }[typeof value as string] ?? 'dict';
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { int64 } from '../http/fields.ts';
+import { int64 } from '../fields.ts';
 
 /** `max_results` of a search: 1 to `most`. The stock server answers a larger one as a value of the wrong type. */
 export function searchLimit(most: number) {

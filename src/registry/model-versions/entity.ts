@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { invalidParameter } from '../../platform/errors.ts';
-import { checkedBy } from '../../platform/http/fields.ts';
+import { checkedBy } from '../../platform/fields.ts';
 import { checkLength } from '../../platform/names.ts';
 import { pythonInt } from '../../platform/python.ts';
 

@@ -3,7 +3,7 @@ import { joinPath, ownPathOf, parseArtifactPath } from '../../artifacts/artifact
 import { sendArtifact } from '../../artifacts/send-artifact.ts';
 import { endpoint, streamEndpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { checkedBy, requiredText } from '../../platform/http/fields.ts';
+import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength, knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { checkedModelName, description, modelName } from '../registered-models/entity.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkedBy } from '../../platform/http/fields.ts';
+import { checkedBy } from '../../platform/fields.ts';
 import { checkLength } from '../../platform/names.ts';
 import { experimentIds } from '../experiments/entity.ts';
 

@@ -1,6 +1,6 @@
 import { pathOfUri } from '../../artifacts/artifact-path.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { checkedBy } from '../../platform/http/fields.ts';
+import { checkedBy } from '../../platform/fields.ts';
 import { refuseHostScheme } from '../../platform/uri.ts';
 
 const MAX_LENGTH = 2048;

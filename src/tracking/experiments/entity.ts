@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkedBy, requiredText } from '../../platform/http/fields.ts';
+import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength } from '../../platform/names.ts';
 import { pythonInt } from '../../platform/python.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
-import { requiredText } from '../../platform/http/fields.ts';
+import { requiredText } from '../../platform/fields.ts';
 import { tagKey } from '../../platform/names.ts';
 import { DatasetSummary, datasetExperimentIds, toDatasetSummary } from '../datasets/entity.ts';
 import { findDatasetSummaries } from '../datasets/store.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { invalidParameter } from '../../platform/errors.ts';
-import { checkedBy, protoEnum } from '../../platform/http/fields.ts';
+import { checkedBy, protoEnum } from '../../platform/fields.ts';
 import { checkLength } from '../../platform/names.ts';
 import { pythonRepr } from '../../platform/python.ts';
 

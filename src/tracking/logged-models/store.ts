@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Db, isDatabaseError, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
-import { pythonJson } from '../../platform/http/wire.ts';
 import { lastValues } from '../../platform/names.ts';
-import { pythonRepr } from '../../platform/python.ts';
+import { pythonJson, pythonRepr } from '../../platform/python.ts';
 import type { ExperimentKey } from '../experiments/entity.ts';
 import { inactiveExperiment } from '../experiments/store.ts';
 import { METRIC_VALUE } from '../runs/columns.ts';

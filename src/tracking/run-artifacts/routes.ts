@@ -5,8 +5,7 @@ import { receiveArtifact } from '../../artifacts/receive-artifact.ts';
 import { sendArtifact } from '../../artifacts/send-artifact.ts';
 import { listArtifactsBelow } from '../../artifacts/store.ts';
 import { endpoint, type Services, streamEndpoint } from '../../endpoint.ts';
-import { doesNotExist, invalidParameter } from '../../platform/errors.ts';
-import { missingValue } from '../../platform/http/wire.ts';
+import { doesNotExist, invalidParameter, missingValue } from '../../platform/errors.ts';
 import { findRunArtifactUri } from '../runs/store.ts';
 
 const MAX_UPLOAD_BYTES = 10 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { protoEnum } from '../../platform/http/fields.ts';
-import { missingValue } from '../../platform/http/wire.ts';
+import { missingValue } from '../../platform/errors.ts';
+import { protoEnum } from '../../platform/fields.ts';
 import { checkLength } from '../../platform/names.ts';
 import { RunDatasetInput } from '../datasets/entity.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { int64, requiredText } from '../../platform/http/fields.ts';
+import { int64, requiredText } from '../../platform/fields.ts';
 import { Metric, runIdFields, runIdOf } from './entity.ts';
 import { findBulkMetricHistory, findMetricHistory, sampleMetricHistory } from './metric-history.ts';
 

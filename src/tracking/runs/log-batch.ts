@@ -2,7 +2,7 @@ import pg from 'pg';
 import { z } from 'zod';
 import { type Db, isDatabaseError, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
-import { double, int64 } from '../../platform/http/fields.ts';
+import { double, int64 } from '../../platform/fields.ts';
 import { checkKey, checkLength, lastValues } from '../../platform/names.ts';
 import { pythonRepr } from '../../platform/python.ts';
 import { ACTIVE_RUN } from './columns.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { checkedBy, int64, requiredText } from '../../platform/http/fields.ts';
-import { pythonJson } from '../../platform/http/wire.ts';
+import { checkedBy, int64, requiredText } from '../../platform/fields.ts';
+import { pythonJson } from '../../platform/python.ts';
 import { datasetInput } from '../datasets/entity.ts';
 import { runIdFields, runIdOf } from './entity.ts';
 import { type Batch, checkBatch, logBatch, metricFields } from './log-batch.ts';

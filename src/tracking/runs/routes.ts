@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
-import { int64, requiredText } from '../../platform/http/fields.ts';
+import { int64, requiredText } from '../../platform/fields.ts';
 import { experimentId, experimentIds } from '../experiments/entity.ts';
 import { atLeastOne } from '../max-results.ts';
 import { stagesOf, viewType } from '../view-type.ts';
