@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -103,6 +104,13 @@ describe('downloading', () => {
     expect((await get('missing')).status).toBe(400);
   });
 
+  it('breaks the connection off when bytes are missing in the store, instead of leaving the client waiting', async () => {
+    await put('damaged/file', 'x'.repeat(1000));
+    const [newest] = (await storedFiles()).map((file) => ({ file, at: statSync(file).mtimeMs })).toSorted((a, b) => b.at - a.at);
+    await fs.truncate(newest?.file ?? '', 500);
+    await expect(textOf('damaged/file')).rejects.toThrow();
+  });
+
   it('answers HEAD with the length and no body', async () => {
     await put('head/file', '12345');
     const reply = await request(server.url).head(`${ARTIFACTS}/head/file`);
@@ -184,4 +192,9 @@ describe('paths that could lead elsewhere', () => {
     const reply = await put('registered-models/1/versions/1/model.pkl', 'x');
     expect([reply.status, reply.body.error_code]).toEqual([403, 'PERMISSION_DENIED']);
   });
+});
+
+it('answers 405 with the methods there are for a path with parameters', async () => {
+  const reply = await request(server.url).post(`${ARTIFACTS}/some/file`);
+  expect([reply.status, reply.headers.allow, reply.body.error_code]).toEqual([405, 'PUT, GET, DELETE', 'BAD_REQUEST']);
 });

@@ -29,14 +29,23 @@ export async function sendArtifact({ db, blobs, scope }: Services, path: string,
   res.setHeader('Content-Disposition', contentDisposition(name));
   // A page or picture with a script in it must not run with the server's origin.
   res.setHeader('Content-Security-Policy', "sandbox; default-src 'none'");
-  res.setHeader('Content-Length', range ? range.end - range.start + 1 : file.size);
+  const length = range ? range.end - range.start + 1 : file.size;
+  res.setHeader('Content-Length', length);
   if (range) res.setHeader('Content-Range', `bytes ${range.start}-${range.end}/${file.size}`);
   res.statusCode = range ? 206 : 200;
   if (req.method === 'HEAD' || file.size === 0) {
     res.end();
     return;
   }
-  await pipeline(await blobs.read(file.key, range ?? undefined), res);
+  const body = await blobs.read(file.key, range ?? undefined);
+  let sent = 0;
+  body.on('data', (chunk: Buffer) => {
+    sent += chunk.length;
+  });
+  await pipeline(body, res, { end: false });
+  // The connection is broken off then: a client would wait for the rest.
+  if (sent !== length) throw new Error(`blob ${file.key} is damaged: ${sent} bytes were read where there should be ${length}`);
+  res.end();
 }
 
 function readRange(req: IncomingMessage, size: number, etag: string): { start: number; end: number } | null {

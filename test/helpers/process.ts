@@ -33,6 +33,10 @@ export function runCli(arguments_: string[], env: Record<string, string> = {}): 
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
   });
   const pid = Number(child.pid);
+  // Whatever ends the tests, nothing of theirs goes on running.
+  const killOnExit = () => killQuietly(-pid, 'SIGKILL');
+  process.once('exit', killOnExit);
+  child.once('exit', () => process.off('exit', killOnExit));
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   return {
     pid,

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
-import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,6 +10,7 @@ import { afterAll, inject } from 'vitest';
 import { createApp } from '../../src/app.ts';
 import { openLocalStore } from '../../src/artifacts/blobs/local.ts';
 import { openPool } from '../../src/platform/db/database.ts';
+import { createServer } from '../../src/platform/http/server.ts';
 import { databaseUrl, TEMPLATE } from './global-setup.ts';
 
 type Body = Record<string, unknown> | string | unknown[];
@@ -28,7 +28,7 @@ export async function startTestServer() {
   const artifactDir = await fs.mkdtemp(path.join(os.tmpdir(), 'model-commons-artifacts-'));
   const db = openPool(databaseUrl(inject('postgresUrl'), database), 10);
   const blobs = await openLocalStore(artifactDir);
-  const server = http.createServer(createApp({ db, blobs, log: pino({ level: 'silent' }) }));
+  const { http: server } = createServer(createApp({ db, blobs, log: pino({ level: 'silent' }) }));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

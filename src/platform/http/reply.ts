@@ -15,6 +15,7 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
 /** Answers an error in MLflow's shape. One nobody planned is logged whole and answered without its text, so that it leaks nothing. */
 export function replyError(error: unknown, req: IncomingMessage, res: ServerResponse, log: Logger): void {
   if (res.headersSent || res.destroyed) {
+    if (!isClientGone(error)) log.error({ err: error }, 'a reply was broken off');
     res.destroy();
     return;
   }
@@ -22,6 +23,10 @@ export function replyError(error: unknown, req: IncomingMessage, res: ServerResp
   const known = asMlflowError(error, log);
   sendJson(res, known.status, known.toBody());
 }
+
+const isClientGone = (error: unknown) =>
+  error instanceof MlflowError ||
+  ['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'ECONNABORTED', 'EPIPE'].includes((error as { code?: string }).code ?? '');
 
 function asMlflowError(error: unknown, log: Logger): MlflowError {
   if (error instanceof MlflowError) return error;
