@@ -1,8 +1,19 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import type { SecuritySettings } from './platform/http/security.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  );
 
 /** Every setting there is: the environment variable's name, what it means, and its default. A flag is the same name in kebab-case: PORT is --port. */
 const schema = z.object({
@@ -32,6 +43,18 @@ const schema = z.object({
     .url('must be a URL')
     .optional()
     .describe('Address of an S3-compatible store (MinIO, SeaweedFS, Ceph); implies path-style requests.'),
+  MLFLOW_SERVER_ALLOWED_HOSTS: list.describe('Host headers to answer, with * as a wildcard. Default: this machine and private addresses.'),
+  MLFLOW_SERVER_CORS_ALLOWED_ORIGINS: list.describe('Origins whose pages may write, with * as a wildcard. Default: pages of this machine.'),
+  MLFLOW_SERVER_X_FRAME_OPTIONS: z
+    .string()
+    .toUpperCase()
+    .pipe(z.enum(['DENY', 'SAMEORIGIN', 'NONE'], 'must be DENY, SAMEORIGIN or NONE'))
+    .default('SAMEORIGIN')
+    .describe('Who may show answers in a frame: DENY, SAMEORIGIN, or NONE for no limit.'),
+  MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE: z
+    .enum(['true', 'false'], 'must be true or false')
+    .default('false')
+    .describe('true switches the checks of Host and Origin off.'),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -46,6 +69,7 @@ export type Config = Readonly<{
   databaseUrl: string | undefined;
   artifactsUrl: string;
   s3Endpoint: string | undefined;
+  security: SecuritySettings;
   logLevel: (typeof LOG_LEVELS)[number];
 }>;
 
@@ -73,6 +97,12 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
     databaseUrl: settings.DATABASE_URL,
     artifactsUrl: settings.ARTIFACTS_URL ?? pathToFileURL(path.join(dataDir, 'artifacts')).href,
     s3Endpoint: settings.S3_ENDPOINT,
+    security: {
+      allowedHosts: settings.MLFLOW_SERVER_ALLOWED_HOSTS,
+      allowedOrigins: settings.MLFLOW_SERVER_CORS_ALLOWED_ORIGINS,
+      frameOptions: settings.MLFLOW_SERVER_X_FRAME_OPTIONS,
+      disabled: settings.MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE === 'true',
+    },
     logLevel: settings.LOG_LEVEL,
   });
 }

@@ -64,7 +64,7 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
   const blobs = await openBlobStore(config.artifactsUrl, config.s3Endpoint).catch((error: Error) => {
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
-  const server = createServer(createApp({ db, blobs, log }));
+  const server = createServer(createApp({ db, blobs, log, security: config.security }));
   await listen(server.http, config);
   return { server, db };
 }

@@ -9,7 +9,9 @@ import request from 'supertest';
 import { afterAll, inject } from 'vitest';
 import { createApp } from '../../src/app.ts';
 import { openLocalStore } from '../../src/artifacts/blobs/local.ts';
+import { readConfig } from '../../src/config.ts';
 import { openPool } from '../../src/platform/db/database.ts';
+import type { SecuritySettings } from '../../src/platform/http/security.ts';
 import { createServer } from '../../src/platform/http/server.ts';
 import { databaseUrl, TEMPLATE } from './global-setup.ts';
 
@@ -19,7 +21,7 @@ type Body = Record<string, unknown> | string | unknown[];
  * A server of a test file's own: a database cloned from the template and an empty artifact folder. It is closed after the file; the database goes with the whole PostgreSQL.
  * Paths are relative to /api/2.0/mlflow unless they start with `/`.
  */
-export async function startTestServer() {
+export async function startTestServer(security: SecuritySettings = readConfig([], {}).security) {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
   await admin.connect();
@@ -28,7 +30,7 @@ export async function startTestServer() {
   const artifactDir = await fs.mkdtemp(path.join(os.tmpdir(), 'model-commons-artifacts-'));
   const db = openPool(databaseUrl(inject('postgresUrl'), database), 10);
   const blobs = await openLocalStore(artifactDir);
-  const { http: server } = createServer(createApp({ db, blobs, log: pino({ level: 'silent' }) }));
+  const { http: server } = createServer(createApp({ db, blobs, log: pino({ level: 'silent' }), security }));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

@@ -5,6 +5,7 @@ import { MlflowError } from '../errors.ts';
 import { readJsonBody } from './body.ts';
 import type { Declared, Endpoint, StreamEndpoint } from './endpoint.ts';
 import { replyError, sendJson } from './reply.ts';
+import { type SecuritySettings, securityGuard } from './security.ts';
 import { inputReader } from './wire.ts';
 
 const DEFAULT_BODY_LIMIT = 1024 * 1024;
@@ -14,6 +15,7 @@ export type AnyEndpoint<Services> = Endpoint<Services, any, any> | StreamEndpoin
 
 export type Wiring<Services> = {
   log: Logger;
+  security: SecuritySettings;
   /** Makes what a handler may use, for one request: resolves the scope it names. Rejects with an MlflowError. */
   services(req: IncomingMessage): Promise<Services>;
 };
@@ -26,6 +28,7 @@ type Listener = (req: IncomingMessage, res: ServerResponse, path: string, params
  * docs/decisions/0002); the others go through Express's router to the very same listener. Unknown paths are 404 and wrong methods 405, in MLflow's shape.
  */
 export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wiring: Wiring<Services>): RequestListener {
+  const guard = securityGuard(wiring.security, wiring.log);
   const direct = new Map<string, Listener>();
   const allowed = new Map<string, Set<string>>();
   const app = express();
@@ -54,11 +57,10 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
   });
 
   return (req, res) => {
-    res.setHeader('X-Content-Type-Options', 'nosniff');
-    res.setHeader('X-Frame-Options', 'SAMEORIGIN');
     // Java's client makes `//api/...` of a base URL with a trailing slash.
     if (req.url?.includes('//')) req.url = req.url.replace(/\/{2,}(?=(ajax-)?api\/)/, '/');
     const path = pathOf(req);
+    if (guard(req, res, path)) return;
     const method = req.method === 'HEAD' ? 'GET' : (req.method ?? 'GET');
     const listener = direct.get(`${method} ${path}`);
     if (listener) return listener(req, res, path, {});
