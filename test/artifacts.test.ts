@@ -53,7 +53,7 @@ describe('uploading', () => {
   it('leaves nothing of a body that breaks off', async () => {
     const before = await storedFiles();
     const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1');
-    socket.write(`PUT ${ARTIFACTS}/broken/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0123456789`);
+    socket.write(`PUT ${ARTIFACTS}/broken/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n0123456789`);
     await new Promise((resolve) => setTimeout(resolve, 200));
     socket.destroy();
     await expect.poll(async () => (await storedFiles()).length).toBe(before.length);

@@ -210,7 +210,7 @@ async function upload100MB(path: string): Promise<{ status: number; body: Body }
   const chunk = Buffer.alloc(2 ** 20, 'x');
   const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1');
   socket.pause();
-  socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${100 * chunk.length}\r\n\r\n`);
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${100 * chunk.length}\r\n\r\n`);
   for (let i = 0; i < 100; i++) if (!socket.write(chunk)) await once(socket, 'drain');
   socket.resume();
   const [reply] = (await once(socket, 'data')) as [Buffer];
@@ -243,7 +243,7 @@ describe('a connection that breaks off', () => {
   it('in the middle of a body writes nothing', async () => {
     const before = await rowCounts(server);
     const body = JSON.stringify({ name: 'half' });
-    const head = `POST /api/2.0/mlflow/registered-models/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;
+    const head = `POST /api/2.0/mlflow/registered-models/create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
     for (const framing of [`Content-Length: ${body.length + 10}\r\n\r\n${body}`, `Transfer-Encoding: chunked\r\n\r\nf\r\n${body}\r\n`]) {
       const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1');
       socket.write(head + framing);
@@ -274,7 +274,7 @@ describe('what is no readable HTTP', () => {
   });
 
   const target = '/api/2.0/mlflow/registered-models/create';
-  const smuggled = `POST ${target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"name": "evil"}`;
+  const smuggled = `POST ${target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"name": "evil"}`;
   it.each([
     ['Content-Length with Transfer-Encoding', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
     ['two Content-Length', 'Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}', 400],
@@ -283,7 +283,7 @@ describe('what is no readable HTTP', () => {
     ['a space before the colon', 'X : y\r\n\r\n', 400],
     ['100 kB of headers', `X: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
   ])('%s is refused in MLflow’s shape, the connection is closed and nothing behind it is read', async (_, rest, status) => {
-    const text = await exchange(real.url, `POST ${target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${rest}${smuggled}`);
+    const text = await exchange(real.url, `POST ${target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${rest}${smuggled}`);
     const [head = '', body = ''] = text.split('\r\n\r\n');
     expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`]);
     expect(head).toMatch(/Connection: close/i);
@@ -292,7 +292,7 @@ describe('what is no readable HTTP', () => {
   });
 
   it('a bad chunk in a body is refused, and the body is not used', async () => {
-    const head = `POST ${target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const head = `POST ${target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
     expect(await exchange(real.url, `${head}f\r\n{"name":"bad"} \r\nZZ\r\n`)).toMatch(/^(HTTP\/1.1 400|$)/);
     expect((await (await fetch(`${real.url}/api/2.0/mlflow/registered-models/search`)).json()) as Body).toEqual({});
   });

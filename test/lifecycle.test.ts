@@ -151,7 +151,7 @@ describe('stopping', () => {
     const server = await start(await usedDataDir());
     const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1');
     const path = '/api/2.0/mlflow-artifacts/artifacts/late';
-    socket.write(`PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234`);
+    socket.write(`PUT ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234`);
     await sleep(100);
     server.kill('SIGTERM');
     await expect.poll(() => fetch(`${server.url}/health`).catch(() => 'refused')).toBe('refused');
