@@ -46,7 +46,10 @@ export const oursOnSharedPostgres: Recipe = {
 };
 
 /** The stock server: as shipped it has 4 workers and runs jobs, which take 1.7 to 3 GiB. */
-export const stock = (label: string, { workers, jobs }: { workers?: number; jobs: boolean }): Recipe => ({
+export const stock = (
+  label: string,
+  { workers, jobs, workspaces = false }: { workers?: number; jobs: boolean; workspaces?: boolean },
+): Recipe => ({
   label,
   launch: (site, port) => ({
     command: site.mlflow,
@@ -55,8 +58,9 @@ export const stock = (label: string, { workers, jobs }: { workers?: number; jobs
       ...['--host', '127.0.0.1', '--port', String(port)],
       // `postgresql://` alone means psycopg 3 to its SQLAlchemy.
       ...['--backend-store-uri', site.databases.stock.replace(/^postgres(ql)?:/, 'postgresql+psycopg2:')],
-      ...['--artifacts-destination', dataDirOf(site, 'stock'), '--serve-artifacts'],
+      ...['--artifacts-destination', dataDirOf(site, label.replace(/\W+/g, '-')), '--serve-artifacts'],
       ...(workers === undefined ? [] : ['--workers', String(workers)]),
+      ...(workspaces ? ['--enable-workspaces'] : []),
     ],
     cwd: site.folder,
     env: { MLFLOW_DISABLE_TELEMETRY: 'true', ...(!jobs && { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' }) },

@@ -210,7 +210,9 @@ async function upload100MB(path: string): Promise<{ status: number; body: Body }
   const chunk = Buffer.alloc(2 ** 20, 'x');
   const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1');
   socket.pause();
-  socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${100 * chunk.length}\r\n\r\n`);
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${100 * chunk.length}\r\n\r\n`,
+  );
   for (let i = 0; i < 100; i++) if (!socket.write(chunk)) await once(socket, 'drain');
   socket.resume();
   const [reply] = (await once(socket, 'data')) as [Buffer];
@@ -283,7 +285,10 @@ describe('what is no readable HTTP', () => {
     ['a space before the colon', 'X : y\r\n\r\n', 400],
     ['100 kB of headers', `X: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
   ])('%s is refused in MLflow’s shape, the connection is closed and nothing behind it is read', async (_, rest, status) => {
-    const text = await exchange(real.url, `POST ${target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${rest}${smuggled}`);
+    const text = await exchange(
+      real.url,
+      `POST ${target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${rest}${smuggled}`,
+    );
     const [head = '', body = ''] = text.split('\r\n\r\n');
     expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`]);
     expect(head).toMatch(/Connection: close/i);
