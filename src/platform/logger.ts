@@ -5,7 +5,14 @@ export async function openLogger(level: string): Promise<{ log: Logger; flush: (
   if (process.stdout.isTTY) {
     // Loaded only here: it takes a tenth of the start.
     const { default: pretty } = await import('pino-pretty');
-    return { log: pino({ level, base: null }, pretty({ ignore: 'pid,hostname', sync: true })), flush: () => {} };
+    const stream = pretty({
+      sync: true,
+      singleLine: true,
+      ignore: 'pid,hostname,op,method,path,status,ms',
+      messageFormat: (line, key) =>
+        line['op'] ? `${line['method']} ${line['path']} ${line['status']} ${line['ms']} ms` : String(line[key]),
+    });
+    return { log: pino({ level, base: null }, stream), flush: () => {} };
   }
   const destination = pino.destination({ sync: false, minLength: 4096 });
   const timer = setInterval(() => destination.flush(), 1000);

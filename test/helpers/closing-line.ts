@@ -12,7 +12,9 @@ export default class ClosingLine implements Reporter {
         count[state === 'pending' ? 'failed' : state] += 1;
       }
     }
-    process.on('exit', () => {
+    process.on('exit', (exitCode) => {
+      // What failed outside of all tests, such as a missing Python, is told by the exit code alone.
+      if (exitCode !== 0 && count.failed === 0) count.failed = 1;
       process.stdout.write(`${count.passed} passed, ${count.failed} failed${count.skipped > 0 ? `, ${count.skipped} skipped` : ''}\n`);
     });
   }
