@@ -20,7 +20,8 @@ export async function setup(project: TestProject): Promise<void> {
     ensureVenv('mlflow-2.22', python),
     ensureVenv('mlflow-1.30', python),
   ]);
-  server = await startServer();
+  // The receiver of stock/webhooks.py is on this machine.
+  server = await startServer({ MLFLOW_WEBHOOK_ALLOWED_SCHEMES: 'http,https', MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS: 'true' });
   project.provide('pythons', { '3.17': newest, '2.22': last2, '1.30': last1 });
   project.provide('trackingUri', server.url);
 }

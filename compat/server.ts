@@ -13,9 +13,9 @@ const STOP_LIMIT_MS = 30_000;
 
 /**
  * The server under test: the one at COMPAT_URL, else one started with `npm start` as its users do, on a free port and an
- * empty DATA_DIR. `stop` presses Ctrl-C and throws when that does not end it. Throws when it is not up within two minutes.
+ * empty DATA_DIR, with these further settings. `stop` presses Ctrl-C and throws when that does not end it. Throws when it is not up within two minutes.
  */
-export async function startServer(): Promise<Server> {
+export async function startServer(settings: Record<string, string> = {}): Promise<Server> {
   const running = process.env.COMPAT_URL;
   if (running) return { url: running.replace(/\/+$/, ''), stop: async () => {} };
 
@@ -27,7 +27,7 @@ export async function startServer(): Promise<Server> {
   // A process group of its own, so that a signal reaches npm, its shell and the server alike, as Ctrl-C in a terminal does.
   const child = spawn('npm', ['start'], {
     cwd: join(import.meta.dirname, '..'),
-    env: { ...env, HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir },
+    env: { ...env, ...settings, HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

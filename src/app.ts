@@ -4,18 +4,22 @@ import type { Services } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
 import { serveEndpoints } from './platform/http/mount.ts';
 import type { SecuritySettings } from './platform/http/security.ts';
+import { announcer } from './registry/webhooks/announce.ts';
 import { addressScope } from './scopes/addressing.ts';
+import { DEFAULT_SCOPE } from './scopes/entity.ts';
 
 /** The whole server as a request listener, not listening yet. */
 export function createApp({
   db,
   blobs,
+  webhooks,
   log,
   security,
 }: Omit<Services, 'scope'> & { log: Logger; security: SecuritySettings }): RequestListener {
   return serveEndpoints<Services>(endpoints, {
     log,
     security,
-    services: async (req) => ({ db, blobs, scope: await addressScope(db, req) }),
+    announcer,
+    services: async (req, { scoped }) => ({ db, blobs, webhooks, scope: scoped === false ? DEFAULT_SCOPE : await addressScope(db, req) }),
   });
 }

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { SecuritySettings } from './platform/http/security.ts';
+import type { WebhookSettings } from './registry/webhooks/open.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -14,6 +15,13 @@ const list = z
       .map((item) => item.trim())
       .filter(Boolean),
   );
+
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .refine((number) => number >= least && number <= most, `must be a whole number from ${least} to ${most}`);
 
 /** Every setting there is: the environment variable's name, what it means, and its default. A flag is the same name in kebab-case: PORT is --port. */
 const schema = z.object({
@@ -55,6 +63,30 @@ const schema = z.object({
     .enum(['true', 'false'], 'must be true or false')
     .default('false')
     .describe('true switches the checks of Host and Origin off.'),
+  MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: z
+    .string()
+    .regex(/^[\w+/-]{43}=?$/, 'must be 32 bytes in base64, as `openssl rand -base64 32` prints them')
+    .optional()
+    .describe(
+      'Key for the secrets of webhooks, 32 bytes in base64. Default: one that is made and kept in DATA_DIR; several servers on one database need the same.',
+    ),
+  MLFLOW_WEBHOOK_ALLOWED_SCHEMES: z
+    .string()
+    .regex(/^\s*https?\s*(,\s*https?\s*)*$/, 'must be https or http,https')
+    .transform((text) => text.split(',').map((scheme) => scheme.trim()))
+    .default(['https'])
+    .describe('Schemes that the URL of a webhook may have: https or http,https.'),
+  MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['true', '1', 'false', '0'], 'must be true or false'))
+    .default('false')
+    .describe('true lets webhooks point at addresses that are not public.'),
+  MLFLOW_WEBHOOK_REQUEST_TIMEOUT: wholeNumber(1, 600).default(30).describe('Seconds in which a webhook must have answered.'),
+  MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES: wholeNumber(0, 1000)
+    .optional()
+    .describe('How often a webhook delivery is tried again. Default: for 24 hours, with growing pauses.'),
+  MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS: wholeNumber(1, 1000).default(10).describe('How many webhook deliveries run at once.'),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -70,6 +102,7 @@ export type Config = Readonly<{
   artifactsUrl: string;
   s3Endpoint: string | undefined;
   security: SecuritySettings;
+  webhooks: WebhookSettings;
   logLevel: (typeof LOG_LEVELS)[number];
 }>;
 
@@ -86,7 +119,8 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = String(issue?.path[0]);
-    throw new ConfigError(`${name}: ${issue?.message} (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))}). See --help.`);
+    const shown = name.endsWith('_KEY') ? '' : ` (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))})`;
+    throw new ConfigError(`${name}: ${issue?.message}${shown}. See --help.`);
   }
   const settings = result.data;
   const dataDir = path.resolve(settings.DATA_DIR);
@@ -102,6 +136,15 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       allowedOrigins: settings.MLFLOW_SERVER_CORS_ALLOWED_ORIGINS,
       frameOptions: settings.MLFLOW_SERVER_X_FRAME_OPTIONS,
       disabled: settings.MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE === 'true',
+    },
+    webhooks: {
+      encryptionKey: settings.MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY,
+      keyFile: path.join(dataDir, 'webhook-secrets.key'),
+      allowedSchemes: settings.MLFLOW_WEBHOOK_ALLOWED_SCHEMES,
+      allowPrivateIps: ['true', '1'].includes(settings.MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS),
+      timeoutSeconds: settings.MLFLOW_WEBHOOK_REQUEST_TIMEOUT,
+      maxRetries: settings.MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES,
+      maxWorkers: settings.MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS,
     },
     logLevel: settings.LOG_LEVEL,
   });

@@ -1,22 +1,30 @@
+import { multipartEndpoints } from './artifacts/multipart-routes.ts';
 import { artifactEndpoints } from './artifacts/routes.ts';
 import type { Services } from './endpoint.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
 import { modelVersionEndpoints } from './registry/model-versions/routes.ts';
 import { registeredModelEndpoints } from './registry/registered-models/routes.ts';
+import { webhookEndpoints } from './registry/webhooks/routes.ts';
+import { workspaceEndpoints } from './scopes/workspaces/routes.ts';
 import { serverInfoEndpoints } from './server-info/routes.ts';
 import { experimentEndpoints } from './tracking/experiments/routes.ts';
 import { loggedModelEndpoints } from './tracking/logged-models/routes.ts';
+import { presignedEndpoints } from './tracking/run-artifacts/presigned-routes.ts';
 import { runArtifactEndpoints } from './tracking/run-artifacts/routes.ts';
 import { runEndpoints } from './tracking/runs/routes.ts';
 
 /** Every endpoint there is. */
 export const endpoints: AnyEndpoint<Services>[] = [
   ...serverInfoEndpoints,
+  ...workspaceEndpoints,
   ...artifactEndpoints,
+  ...multipartEndpoints,
   ...experimentEndpoints,
   ...runEndpoints,
   ...runArtifactEndpoints,
+  ...presignedEndpoints,
   ...loggedModelEndpoints,
   ...registeredModelEndpoints,
   ...modelVersionEndpoints,
+  ...webhookEndpoints,
 ];

@@ -11,6 +11,7 @@ import { startEmbeddedPostgres } from './platform/db/embedded.ts';
 import { migrate } from './platform/db/migrate.ts';
 import { closeServer, createServer, type Server } from './platform/http/server.ts';
 import { openLogger } from './platform/logger.ts';
+import { openWebhooks, type Webhooks } from './registry/webhooks/open.ts';
 
 const POOL_SIZE = 16;
 
@@ -29,12 +30,13 @@ export async function serve(config: Config): Promise<void> {
       await embedded?.stop();
       process.exit(0);
     }
-    const { server, db } = started;
+    const { server, db, webhooks } = started;
     process.stdout.write(banner(config, server.http));
     void interrupted
       .then(async ({ signal }) => {
         log.info({ signal }, 'stopping');
         await closeServer(server);
+        await webhooks.stop();
         await db.end();
         await embedded?.stop();
         return 0;
@@ -54,7 +56,7 @@ export async function serve(config: Config): Promise<void> {
   }
 }
 
-type Started = { server: Server; db: pg.Pool };
+type Started = { server: Server; db: pg.Pool; webhooks: Webhooks };
 
 async function start(config: Config, databaseUrl: string, log: Logger): Promise<Started> {
   const applied = await migrate(databaseUrl);
@@ -64,9 +66,10 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
   const blobs = await openBlobStore(config.artifactsUrl, config.s3Endpoint).catch((error: Error) => {
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
-  const server = createServer(createApp({ db, blobs, log, security: config.security }));
+  const webhooks = await openWebhooks(db, config.webhooks, log);
+  const server = createServer(createApp({ db, blobs, webhooks, log, security: config.security }));
   await listen(server.http, config);
-  return { server, db };
+  return { server, db, webhooks };
 }
 
 /** Resolves at the first SIGINT or SIGTERM; further ones change nothing (npm passes the terminal's on, so the same Ctrl-C may come twice). */

@@ -76,8 +76,9 @@ describe('downloading', () => {
       const reply = await get('range/digits').set('Range', header).responseType('blob');
       expect([reply.status, reply.body.toString()]).toEqual(expected);
     }
-    expect((await get('range/digits').set('Range', 'bytes=10-')).status).toBe(416);
-    expect((await get('range/digits').set('Range', 'lines=1-2')).status).toBe(400);
+    const beyond = await get('range/digits').set('Range', 'bytes=10-');
+    expect([beyond.status, beyond.headers['content-range']]).toEqual([416, 'bytes */10']);
+    for (const header of ['lines=1-2', 'bytes=4-2']) expect((await get('range/digits').set('Range', header)).status).toBe(400);
   });
 
   it('names the bytes by their SHA-256 and answers 304 to who has them', async () => {
@@ -93,6 +94,31 @@ describe('downloading', () => {
     expect(headers['content-disposition']).toBe(`attachment; filename="Groe 1.html"; filename*=UTF-8''Gr%C3%B6%C3%9Fe%201.html`);
     expect(headers['content-security-policy']).toContain('sandbox');
     expect(headers['content-type']).toBe('text/html');
+  });
+
+  it.each([
+    ['MLmodel', 'text/plain'],
+    ['a.json', 'text/plain'],
+    ['a.html', 'text/html'],
+    ['html', 'application/octet-stream'],
+    ['a.tar.gz', 'application/x-tar'],
+    ['a.tgz', 'application/x-tar'],
+    ['a.gz', 'application/octet-stream'],
+    ['a.h5', 'application/x-hdf5'],
+    ['.gitignore', 'application/octet-stream'],
+  ])('takes the type of %s from its name: %s', async (name, type) => {
+    await put(`types/${name}`, 'x');
+    expect((await get(`types/${name}`)).headers['content-type']).toBe(type);
+  });
+
+  it.each([
+    ["it's", "filename=it's"],
+    ['a b', 'filename="a b"'],
+    ['say "hi"', 'filename="say \\"hi\\""'],
+    ['\u6f22', "filename=download; filename*=UTF-8''%E6%BC%A2"],
+  ])('names the attachment %s so that it can be read', async (name, expected) => {
+    await put(`names/${encodeURIComponent(name)}`, 'x');
+    expect((await get(`names/${encodeURIComponent(name)}`)).headers['content-disposition']).toBe(`attachment; ${expected}`);
   });
 
   it('tells a missing file from a folder', async () => {
@@ -165,6 +191,7 @@ describe('paths that could lead elsewhere', () => {
     'nul%00l.txt',
     'a%2f%2fb',
     '.%2fx',
+    'a/..;',
     'x'.repeat(300),
     `${'x/'.repeat(3000)}x`,
     '%zz',

@@ -28,6 +28,12 @@ describe('experiments/create', () => {
     });
   });
 
+  it('names an id beyond all numbers as it was given', async () => {
+    const reply = await server.get('experiments/get', { experiment_id: '99999999999999999999' });
+    expect(reply.status).toBe(404);
+    expect(reply.body.message).toBe('No Experiment with id=99999999999999999999 exists');
+  });
+
   it('finds the experiment 0 that every server has, by id and by name', async () => {
     const byId = await server.get('experiments/get', { experiment_id: ' 0' });
     const byName = await server.get('experiments/get-by-name', { experiment_name: 'Default' });
@@ -207,6 +213,25 @@ describe('what an experiment cannot be asked', () => {
     const reply = await server.post(path, body);
     expect(reply.status).toBe(status);
     expect(reply.body.message).toContain(message);
+  });
+});
+
+describe('custom views of an experiment', () => {
+  const view = (i: number) => ({ key: `mlflow.customView.view.v1.${i}`, value: '{}' });
+  const views = (count: number) => Array.from({ length: count }, (_, i) => view(i));
+
+  it('are 50 at most, and each of them can still be changed', async () => {
+    const id = await createExperiment('viewed', { tags: views(50) });
+    expect((await server.post('experiments/set-experiment-tag', { experiment_id: id, ...view(49) })).status).toBe(200);
+    const reply = await server.post('experiments/set-experiment-tag', { experiment_id: id, ...view(50) });
+    expect([reply.status, reply.body.error_code]).toEqual([400, 'INVALID_PARAMETER_VALUE']);
+    expect(reply.body.message).toContain(`Unable to create another custom view for experiment ${id};`);
+    expect((await server.post('experiments/set-experiment-tag', { experiment_id: id, key: 'other', value: 'v' })).status).toBe(200);
+  });
+
+  it('cannot be more than that from the start', async () => {
+    const reply = await server.post('experiments/create', { name: 'overviewed', tags: views(51) });
+    expect(reply.body.message).toContain('Unable to create another custom view;');
   });
 });
 

@@ -281,6 +281,29 @@ describe('logged-models search', () => {
     expect(await found(experimentId, {})).toEqual(['three', 'two', 'one']);
   });
 
+  it.each([
+    ["name = 'a' OR name = 'b'", "Invalid filter string: \"name = 'a' OR name = 'b'\". Expected a list of comparisons separated by 'AND'"],
+    ["name = 'a'; name = 'b'", "Invalid filter string: \"name = 'a'; name = 'b'\". Expected a single SQL expression."],
+    [' ', "Invalid filter string: ' '. Expected a single SQL expression."],
+  ])('names the whole filter when it cannot be read: %s', async (filter, sentence) => {
+    const reply = await search({ experiment_ids: ['0'], filter });
+    expect([reply.status, reply.body.message.slice(0, sentence.length)]).toEqual([400, sentence]);
+  });
+
+  it('has an error class of its own for a field there is not to order by', async () => {
+    const reply = await search({ experiment_ids: ['0'], order_by: [{ field_name: 'nope' }] });
+    expect(reply.body).toEqual({
+      error_code: 'INVALID_PARAMETER_VALUE',
+      message: 'Invalid order by field name: nope',
+      sqlstate: 'KAM04',
+      error_class: 'ATTRIBUTE_NOT_FOUND',
+    });
+  });
+
+  it('tells a list of texts whole when an item is none', async () => {
+    expect((await search({ experiment_ids: [5] })).body.message).toContain("Invalid value [5] for parameter 'experiment_ids' supplied");
+  });
+
   it('finds by attributes, params, tags and metrics', async () => {
     const experimentId = await seedExperiment();
     const seed = (name: string, body: Body) => seedModelId({ experiment_id: experimentId, name, ...body });
@@ -502,20 +525,22 @@ describe('what the registry asks of logged models', () => {
   it('is to note the versions made from one, each once, as Python prints the list', async () => {
     const id = await seedModelId();
     for (const [name, version] of [['a', 1] as const, ['é"', 2] as const, ['a', 1] as const]) {
-      await recordModelVersionTag(server.db, id, name, version);
+      await recordModelVersionTag(server.db, { scope: DEFAULT_SCOPE, modelId: id }, name, version);
     }
     expect(await versionsTag(id)).toBe('[{"name": "a", "version": 1}, {"name": "\\u00e9\\"", "version": 2}]');
   });
 
   it.each(['', '[]', ' [ ] \n', 'not a list'])('is to start the list anew when the tag is %j', async (value) => {
     const id = await seedModelId({ tags: [{ key: 'mlflow.modelVersions', value }] });
-    await recordModelVersionTag(server.db, id, 'a', 1);
+    await recordModelVersionTag(server.db, { scope: DEFAULT_SCOPE, modelId: id }, 'a', 1);
     expect(await versionsTag(id)).toBe('[{"name": "a", "version": 1}]');
   });
 
   it('loses no version when twenty are made at once', async () => {
     const id = await seedModelId();
-    await Promise.all(Array.from({ length: 20 }, (_, i) => recordModelVersionTag(server.db, id, 'a', i)));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) => recordModelVersionTag(server.db, { scope: DEFAULT_SCOPE, modelId: id }, 'a', i)),
+    );
     expect(JSON.parse(await versionsTag(id))).toHaveLength(20);
   });
 });

@@ -33,14 +33,14 @@ describe('a metric', () => {
 
   it('may be NaN or infinite, and a number may come as text', async () => {
     const id = await createRun();
-    for (const [key, value] of Object.entries({ nan: 'NaN', up: 'Infinity', down: '-Infinity', text: '0.1' })) {
+    for (const [key, value] of Object.entries({ nan: 'NaN', up: 'inf', down: '-Infinity', text: '1_0.1' })) {
       await server.post('runs/log-metric', { run_id: id, key, value, timestamp: '7' });
     }
     const point = { timestamp: 7, step: 0 };
     expect((await dataOf(id)).metrics).toEqual([
       { key: 'down', value: -1.7976931348623157e308, ...point },
       { key: 'nan', value: 'NaN', ...point },
-      { key: 'text', value: 0.1, ...point },
+      { key: 'text', value: 10.1, ...point },
       { key: 'up', value: 1.7976931348623157e308, ...point },
     ]);
   });
@@ -118,12 +118,13 @@ describe('the history of several runs', () => {
       id,
       Array.from({ length: 20 }, (_, i) => [i, i, i / 10]),
     );
-    const steps = async (query: Record<string, number>) =>
+    const steps = async (query: Record<string, number | string>) =>
       (await interval({ run_ids: [id], metric_key: 'm', ...query })).body.metrics.map((metric: { step: number }) => metric.step);
     expect(await steps({})).toHaveLength(20);
     expect(await steps({ max_results: 4 })).toEqual([0, 5, 10, 19]);
     expect(await steps({ max_results: 1 })).toEqual([19]);
     expect(await steps({ max_results: 3, start_step: 3, end_step: 8 })).toEqual([3, 5, 8]);
+    expect(await steps({ max_results: ' +3', start_step: ' 3', end_step: '0_8' })).toEqual([3, 5, 8]);
   });
 
   it('answers runs in the order asked', async () => {
@@ -154,6 +155,15 @@ describe('the history of several runs', () => {
     expect([reply.status, reply.body.error_code]).toEqual([400, 'INVALID_PARAMETER_VALUE']);
     expect(reply.body.message).toContain(message);
   });
+});
+
+it('names a data set by name and digest, or not at all', async () => {
+  const id = await createRun();
+  for (const half of [{ dataset_name: 'iris' }, { dataset_digest: 'd1' }]) {
+    const reply = await server.post('runs/log-metric', { run_id: id, key: 'm', value: 1, timestamp: 1, ...half });
+    expect([reply.status, reply.body.error_code]).toEqual([400, 'INVALID_PARAMETER_VALUE']);
+    expect(reply.body.message).toBe('Both dataset_name and dataset_digest must be provided if one is provided');
+  }
 });
 
 describe('a metric of a logged model', () => {

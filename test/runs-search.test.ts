@@ -76,6 +76,8 @@ describe('runs/search', () => {
     ['metrics.`val/loss` = 5', 'r0'],
     ['metrics."val/loss" = 5.0', 'r0'],
     ["params.p = '1'", 'r0'],
+    ["params.p = '1\\'", ''],
+    ['params.from IS NULL AND metrics.m = 2', 'r1'],
     ["parameters.p != '1'", 'r2 r1 r4'],
     ["param.p LIKE '1%'", 'r2 r0'],
     ['params.p = "it\'s"', 'r4'],
@@ -121,6 +123,8 @@ describe('runs/search', () => {
     [['attributes.run_name desc'], 'r4 r2 r1 r0 R3'],
     [['status', 'created'], 'R3 r2 r4 r1 r0'],
     [['metrics.none'], 'r2 R3 r0 r1 r4'],
+    [['metrics.`not there` DESC'], 'r2 R3 r0 r1 r4'],
+    [['metrics."val/loss"  asc'], 'r0 r2 R3 r1 r4'],
   ])('orders by %j', async (order, expected) => {
     expect(await names({ order_by: order })).toBe(expected);
   });
@@ -185,7 +189,13 @@ describe('what runs/search refuses', () => {
     [{ filter: 'metrics.m > 1 OR metrics.m < 0' }, "Invalid clause(s) in filter string: 'OR'"],
     [{ filter: ' ' }, "Invalid filter ' '. Could not be parsed."],
     [{ filter: "tags.t = 'x'; delete from runs" }, 'Search filter contained multiple expression'],
+    [{ filter: "tags.t LIKE '%\\'" }, "Invalid pattern '%\\' for LIKE: it ends with a backslash"],
+    [{ filter: "created > 'x'" }, "Expected numeric value type for numeric attribute: created. Found 'x'"],
     [{ filter: 5 }, "Invalid value 5 for parameter 'filter' supplied:"],
+    [{ order_by: [' start_time'] }, "Invalid order_by clause ' start_time'. Could not be parsed."],
+    [{ order_by: ['metrics.val/loss'] }, "Invalid order_by clause 'metrics.val/loss'. Could not be parsed."],
+    [{ order_by: ['attributes.`run name`'] }, "Invalid attribute key 'run name' specified."],
+    [{ max_results: '' }, 'Invalid value "" for parameter \'max_results\' supplied:'],
     [{ order_by: ['foo'] }, "Invalid attribute key 'foo' specified."],
     [{ order_by: ['metrics.m foo'] }, "Invalid ordering key in order_by clause 'metrics.m foo'."],
     [{ order_by: ['metrics.m, params.p'] }, "Invalid order_by clause 'metrics.m, params.p'. Could not be parsed."],

@@ -62,6 +62,12 @@ describe('runs/create', () => {
     expect(info.artifact_uri).toBe(`s3://bucket/p/${info.run_id}/artifacts?region=eu`);
   });
 
+  it('writes the scheme of the artifacts in lower case', async () => {
+    const { body } = await server.post('experiments/create', { name: 'loud', artifact_location: 'S3://Bucket/P' });
+    const { info } = await createRun({ experiment_id: body.experiment_id });
+    expect(info.artifact_uri).toBe(`s3://Bucket/P/${info.run_id}/artifacts`);
+  });
+
   it('makes sixteen runs of sixteen requests at once', async () => {
     const runs = await Promise.all(Array.from({ length: 16 }, (_, i) => createRun({ run_name: `at once ${i}` })));
     expect(new Set(runs.map((run) => run.info.run_id)).size).toBe(16);
@@ -211,6 +217,16 @@ describe('runs/log-model', () => {
     expect(history[0]).toMatchObject({ model_uuid: null, flavors: { python_function: { env: 'conda.yaml' } } });
     expect(history[0].flavors.python_function.config).toBeUndefined();
   });
+
+  it('writes the history as Python does', async () => {
+    const { info } = await createRun();
+    const model = { artifact_path: 'é', flavors: { a: [1, 'x'] }, utc_time_created: '2020', run_id: 'r' };
+    await server.post('runs/log-model', { run_id: info.run_id, model_json: JSON.stringify(model) });
+    const { data } = await getRun(info.run_id);
+    expect(data.tags.find((tag: { key: string }) => tag.key === 'mlflow.log-model.history').value).toBe(
+      '[{"run_id": "r", "artifact_path": "\\u00e9", "utc_time_created": "2020", "model_uuid": null, "flavors": {"a": [1, "x"]}}]',
+    );
+  });
 });
 
 describe('what a run cannot be asked', () => {
@@ -226,6 +242,8 @@ describe('what a run cannot be asked', () => {
     ['runs/update', { run_id: 'x', status: 99 }, 400, "Invalid value 99 for parameter 'status' supplied:"],
     ['runs/delete', { run_id: 'nope' }, 404, 'Run with id=nope not found'],
     ['runs/restore', {}, 400, "Missing value for required parameter 'run_id'."],
+    ['runs/set-tag', {}, 400, "Missing value for required parameter 'run_id'."],
+    ['runs/log-metric', { run_uuid: '', key: 'm' }, 400, "Missing value for required parameter 'run_id'."],
     ['runs/set-tag', { run_id: 'x', value: 'v' }, 400, "Missing value for required parameter 'key'."],
     ['runs/set-tag', { run_id: 'x', key: '../x', value: 'v' }, 400, 'Names may be treated as files'],
     ['runs/log-inputs', { run_id: 'a b' }, 400, 'Invalid value "a b" for parameter \'run_id\' supplied.'],

@@ -8,11 +8,17 @@ export type Step = {
   body?: unknown;
   /** Sent as it is, instead of `body`. */
   raw?: string;
+  /** As `raw`, for what is no text; nothing in it is replaced. */
+  bytes?: Uint8Array;
   headers?: Record<string, string>;
   /** Names for parts of the answer: `{ run: 'run.info.run_id' }`. */
   save?: Record<string, string>;
   /** Lists of the answer whose order the stock server leaves open. */
   unordered?: string[];
+  /** Lists whose order is compared although it is open in other answers: `metrics` of a history. */
+  ordered?: string[];
+  /** Fields left out of the comparison at any depth, where a listed difference touches every answer. */
+  leaveOut?: string[];
   /**
    * A difference that docs/differences.md lists: why ours is better. Then ours must answer a 4xx in MLflow's shape, or exactly `ours` when that is given.
    * The step fails when both agree after all: then the list is wrong.
@@ -24,7 +30,8 @@ export type Step = {
 /** Steps in order on both servers; every answer is compared. `{{n}}` is a name no other case uses. */
 export type Case = { name: string; steps: Step[] };
 
-export type Group = { group: string; cases: Case[] };
+/** `workspaces`: compared with a stock server that was started with --enable-workspaces. */
+export type Group = { group: string; cases: Case[]; workspaces?: true };
 
 export const get = (path: string, query?: Step['query'], more: Partial<Step> = {}): Step => ({
   method: 'GET',
@@ -33,6 +40,8 @@ export const get = (path: string, query?: Step['query'], more: Partial<Step> = {
   ...more,
 });
 export const post = (path: string, body: unknown = {}, more: Partial<Step> = {}): Step => ({ method: 'POST', path, body, ...more });
+/** Sends a file: bytes without a content type. */
+export const put = (path: string, raw: string, more: Partial<Step> = {}): Step => ({ method: 'PUT', path, raw, ...more });
 export const patch = (path: string, body: unknown = {}, more: Partial<Step> = {}): Step => ({ method: 'PATCH', path, body, ...more });
 export const del = (path: string, body: unknown = {}, more: Partial<Step> = {}): Step => ({ method: 'DELETE', path, body, ...more });
 
@@ -42,3 +51,18 @@ export const each = (name: string, steps: Step[]): Case[] => steps.map((step, i)
 /** One case for each of many requests, after the same preparation. */
 export const eachAfter = (name: string, before: Step[], steps: Step[]): Case[] =>
   steps.map((step, i) => ({ name: `${name} ${i + 1}`, steps: [...before, step] }));
+
+/** Steps whose difference docs/differences.md lists. */
+export const listed = (differs: string, steps: Step[], ours?: Step['ours']): Step[] =>
+  steps.map((step) => ({ ...step, differs, ...(ours && { ours }) }));
+
+/** The same body once for each of many values of one field. */
+export const eachValue = (path: string, body: Record<string, unknown>, field: string, values: unknown[]): Step[] =>
+  values.map((value) => post(path, { ...body, [field]: value }));
+
+/** The lines of a text, without those that are blank: lists of filters and the like. */
+export const lines = (text: string): string[] =>
+  text
+    .split('\n')
+    .map((line) => line.trimStart())
+    .filter((line) => line !== '');

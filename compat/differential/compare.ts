@@ -1,7 +1,7 @@
 import type { Step } from './case.ts';
 
 /** What a server answered, as far as clients see it. */
-export type Answer = { status: number; contentType: string; body: unknown };
+export type Answer = { status: number; contentType: string; headers?: Record<string, unknown>; body: unknown };
 
 const HEX_ID = /(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])/g;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
@@ -14,7 +14,11 @@ const UNORDERED = new Set(['tags', 'aliases', 'latest_versions', 'params', 'metr
  * An answer with all that must differ between two servers put behind marks: ids in the order they appear, times that are about now, generated names,
  * page tokens. Their type and plausibility stay visible: a time that is text or long ago is not marked. `known` are values saved before.
  */
-export function canonical(answer: Answer, known: Record<string, string>, unordered: string[] = []): Answer {
+export function canonical(
+  answer: Answer,
+  known: Record<string, string>,
+  { unordered = [], ordered = [], leaveOut = [] }: Pick<Step, 'unordered' | 'ordered' | 'leaveOut'> = {},
+): Answer {
   const ids = new Map<string, string>();
   const named = Object.entries(known).filter(([name, value]) => name !== 'n' && value !== '');
   const text = (value: string): string => {
@@ -44,12 +48,15 @@ export function canonical(answer: Answer, known: Record<string, string>, unorder
     if (typeof value === 'number') return TIME_KEY.test(key) && Math.abs(Date.now() - value) < RECENT_MS ? '<now>' : value;
     if (Array.isArray(value)) {
       const items = value.map((item) => walk(item, key));
-      return UNORDERED.has(key) || unordered.includes(key) ? items.toSorted((a, b) => (stable(a) < stable(b) ? -1 : 1)) : items;
+      return (UNORDERED.has(key) && !ordered.includes(key)) || unordered.includes(key)
+        ? items.toSorted((a, b) => (stable(a) < stable(b) ? -1 : 1))
+        : items;
     }
     if (typeof value !== 'object' || value === null) return value;
     const runName = 'key' in value && value.key === 'mlflow.runName';
     return Object.fromEntries(
       Object.entries(value)
+        .filter(([name]) => !leaveOut.includes(name))
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, item]) => [name, walk(item, runName && name === 'value' ? 'run_name' : name)]),
     );
@@ -79,4 +86,5 @@ function isClientError({ status, body }: Answer): boolean {
   );
 }
 
-const show = (answer: Answer) => `${answer.status} ${answer.contentType} ${stable(answer.body)?.slice(0, 1500)}`;
+const show = ({ status, contentType, headers, body }: Answer) =>
+  `${status} ${headers ? stable(headers) : contentType} ${stable(body)?.slice(0, 1500)}`;

@@ -1,6 +1,36 @@
 import type { Group } from './case.ts';
+import { artifacts } from './cases/artifacts.ts';
+import { experiments } from './cases/experiments.ts';
+import { experimentsSearch } from './cases/experiments-search.ts';
+import { loggedModelSearch } from './cases/logged-model-search.ts';
+import { loggedModels } from './cases/logged-models.ts';
+import { metrics } from './cases/metrics.ts';
 import { modelVersions } from './cases/model-versions.ts';
+import { prompts } from './cases/prompts.ts';
 import { registeredModels } from './cases/registered-models.ts';
 import { registrySearch } from './cases/registry-search.ts';
+import { runArtifacts } from './cases/run-artifacts.ts';
+import { runs } from './cases/runs.ts';
+import { runsLog } from './cases/runs-log.ts';
+import { runsSearch } from './cases/runs-search.ts';
+import { webhooks } from './cases/webhooks.ts';
+import { workspaces } from './cases/workspaces.ts';
 
-export const groups: Group[] = [registeredModels, modelVersions, registrySearch];
+export const groups: Group[] = [
+  registeredModels,
+  modelVersions,
+  registrySearch,
+  experiments,
+  experimentsSearch,
+  runs,
+  runsLog,
+  runsSearch,
+  metrics,
+  loggedModels,
+  loggedModelSearch,
+  artifacts,
+  workspaces,
+  webhooks,
+  runArtifacts,
+  prompts,
+];

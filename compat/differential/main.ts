@@ -1,9 +1,26 @@
 import { groups } from './groups.ts';
-import { report, runGroups } from './runner.ts';
+import { randomWalk } from './random-walk.ts';
+import { type Outcome, report, runGroups, shortestFailure } from './runner.ts';
 
-// Compares two servers that run already: node --import tsx compat/differential/main.ts <stock URL> <our URL> [group ...]
+// Compares two servers that run already:
+// node --import tsx compat/differential/main.ts <stock URL> <our URL> [URL of a stock server with --enable-workspaces] [group ... | --walk <seed> [steps]]
 const [stock, ours, ...wanted] = process.argv.slice(2);
+const stockWithWorkspaces = wanted[0]?.startsWith('http') ? wanted.shift() : undefined;
 if (!stock || !ours) throw new Error('Give the address of a stock server and of ours, and the groups wanted if not all.');
-const outcomes = await runGroups(wanted.length > 0 ? groups.filter(({ group }) => wanted.includes(group)) : groups, stock, ours);
-console.log(report(outcomes));
+const [, seed, steps = '150'] = wanted;
+const outcomes =
+  wanted[0] === '--walk'
+    ? await runGroups([{ group: 'walk', cases: [randomWalk(Number(seed), Number(steps))] }], stock, ours)
+    : await runWanted(stock, ours);
+console.log(wanted[0] === '--walk' ? shortestFailure(outcomes) || `${outcomes.length} steps agree` : report(outcomes));
 process.exitCode = outcomes.some(({ problem }) => problem !== null) ? 1 : 0;
+
+/** A group that needs workspaces is left out when no such server is given. */
+async function runWanted(stockUrl: string, oursUrl: string): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const one of groups.filter(({ group }) => wanted.length === 0 || wanted.includes(group))) {
+    const other = one.workspaces ? stockWithWorkspaces : stockUrl;
+    if (other) outcomes.push(...(await runGroups([one], other, oursUrl)));
+  }
+  return outcomes;
+}

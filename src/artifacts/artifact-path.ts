@@ -13,7 +13,7 @@ export function parseArtifactPath(raw: string): string {
   const path = raw.endsWith('/') ? raw.slice(0, -1) : raw;
   const decoded = decodeFully(path);
   const segments = decoded.split('/');
-  if (/^([a-zA-Z]:)?[/\\]|^file:/i.test(decoded) || decoded.includes('#') || segments.includes('..'))
+  if (/^([a-zA-Z]:)?[/\\]|^file:/i.test(decoded) || decoded.includes('#') || segments.some((segment) => /^\.\.[;?]*$/.test(segment)))
     throw invalidParameter('Invalid path');
   if (path === '') return '';
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.

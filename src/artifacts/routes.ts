@@ -6,6 +6,7 @@ import { FileInfo } from './entity.ts';
 import { receiveArtifact } from './receive-artifact.ts';
 import { sendArtifact } from './send-artifact.ts';
 import { deleteArtifacts, listArtifacts } from './store.ts';
+import { pathInWorkspace } from './workspace-path.ts';
 
 const uploadArtifact = streamEndpoint({
   op: 'artifact.upload',
@@ -16,7 +17,7 @@ const uploadArtifact = streamEndpoint({
   input: z.object({ path: z.string() }),
   async handler({ input, req, res, ...services }) {
     if (input.path.endsWith('/')) throw invalidParameter("Artifact path must include a filename (cannot end with '/').");
-    await receiveArtifact(services, parseArtifactPath(input.path), req);
+    await receiveArtifact(services, await pathInWorkspace(services, parseArtifactPath(input.path)), req);
     res.end();
   },
 });
@@ -29,7 +30,7 @@ const downloadArtifact = streamEndpoint({
   effect: 'read',
   input: z.object({ path: z.string() }),
   async handler({ input, req, res, ...services }) {
-    await sendArtifact(services, parseArtifactPath(input.path), req, res);
+    await sendArtifact(services, await pathInWorkspace(services, parseArtifactPath(input.path)), req, res);
   },
 });
 
@@ -42,7 +43,7 @@ const listFolder = endpoint({
   input: z.object({ path: z.string().default('') }),
   output: z.object({ files: z.array(FileInfo).optional() }),
   async handler({ db, scope, input }) {
-    const files = await listArtifacts(db, scope.id, parseArtifactPath(input.path));
+    const files = await listArtifacts(db, scope.id, await pathInWorkspace({ db, scope }, parseArtifactPath(input.path)));
     return files.length > 0 ? { files } : {};
   },
 });
@@ -56,7 +57,7 @@ const deleteArtifact = endpoint({
   input: z.object({ path: z.string() }),
   output: z.object({}),
   async handler({ db, scope, input }) {
-    await deleteArtifacts(db, scope.id, parseArtifactPath(input.path));
+    await deleteArtifacts(db, scope.id, await pathInWorkspace({ db, scope }, parseArtifactPath(input.path)));
     return {};
   },
 });

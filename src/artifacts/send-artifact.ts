@@ -1,13 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import mime from 'mime-types';
 import type { Services } from '../endpoint.ts';
-import { MlflowError } from '../platform/errors.ts';
+import { invalidParameter, MlflowError } from '../platform/errors.ts';
+import { contentDispositionOf, contentTypeOf } from './content-headers.ts';
 import { getArtifact } from './store.ts';
-
-// What a person wants to read in the browser (mlflow/server/handlers.py by way of mlflow/utils/mime_type_utils.py, get_text_extensions).
-const TEXT_FILES =
-  /(^|\.)(mlmodel|mlproject|txt|log|err|cfg|conf|cnf|cf|ini|properties|prop|hocon|toml|yaml|yml|xml|json|js|py|py3|csv|tsv|md|rst|jsonnet|ipynb)$/i;
 
 /**
  * Answers with the bytes of an artifact: whole, or the part that a Range header asks for. The ETag is the SHA-256 of the bytes.
@@ -24,9 +20,9 @@ export async function sendArtifact({ db, blobs, scope }: Services, path: string,
     res.writeHead(304).end();
     return;
   }
-  const range = readRange(req, file.size, etag);
-  res.setHeader('Content-Type', contentType(name));
-  res.setHeader('Content-Disposition', contentDisposition(name));
+  const range = readRange(req, res, file.size, etag);
+  res.setHeader('Content-Type', contentTypeOf(name));
+  res.setHeader('Content-Disposition', contentDispositionOf(name));
   // A page or picture with a script in it must not run with the server's origin.
   res.setHeader('Content-Security-Policy', "sandbox; default-src 'none'");
   const length = range ? range.end - range.start + 1 : file.size;
@@ -48,7 +44,7 @@ export async function sendArtifact({ db, blobs, scope }: Services, path: string,
   res.end();
 }
 
-function readRange(req: IncomingMessage, size: number, etag: string): { start: number; end: number } | null {
+function readRange(req: IncomingMessage, res: ServerResponse, size: number, etag: string): { start: number; end: number } | null {
   const header = req.headers.range;
   const condition = req.headers['if-range'];
   if (header === undefined || (condition !== undefined && condition !== etag)) return null;
@@ -56,28 +52,18 @@ function readRange(req: IncomingMessage, size: number, etag: string): { start: n
   if (!match || (match[1] === '' && match[2] === '')) {
     // Several ranges in one reply are optional (RFC 9110, 14.2): the whole file is a valid answer.
     if (/^bytes=[\d\s,-]+$/.test(header) && header.includes(',')) return null;
-    throw new MlflowError(
-      'INVALID_PARAMETER_VALUE',
-      `The Range header '${header.slice(0, 100)}' cannot be read; write it as bytes=<first>-<last>.`,
-    );
+    throw badRange(header);
   }
+  // Last before first is no range at all (RFC 9110, 14.1.2).
+  if (match[1] !== '' && match[2] !== '' && Number(match[1]) > Number(match[2])) throw badRange(header);
   const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
   const end = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
-  if (start > end)
+  if (start > end) {
+    res.setHeader('Content-Range', `bytes */${size}`);
     throw new MlflowError('INVALID_PARAMETER_VALUE', `The Range lies beyond the end of the file, which has ${size} bytes.`, 416);
+  }
   return { start, end };
 }
 
-function contentType(name: string): string {
-  if (TEXT_FILES.test(name)) return 'text/plain';
-  return mime.lookup(name) || 'application/octet-stream';
-}
-
-/** RFC 6266: an ASCII name for old readers, the true one beside it. */
-function contentDisposition(name: string): string {
-  const ascii = name.normalize('NFKD').replace(/[^\x20-\x7e]/g, '') || 'download';
-  if (ascii === name)
-    return /^[\w.-]+$/.test(name) ? `attachment; filename=${name}` : `attachment; filename="${name.replace(/["\\]/g, '\\$&')}"`;
-  const encoded = encodeURIComponent(name).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
-  return `attachment; filename="${ascii.replace(/["\\]/g, '\\$&')}"; filename*=UTF-8''${encoded}`;
-}
+const badRange = (header: string) =>
+  invalidParameter(`The Range header '${header.slice(0, 100)}' cannot be read; write it as bytes=<first>-<last>.`);

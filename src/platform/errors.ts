@@ -27,27 +27,31 @@ export type ErrorCode = keyof typeof CODES;
 export class MlflowError extends Error {
   readonly code: ErrorCode;
   readonly status: number;
+  readonly kind: Kind;
 
-  /** `status` only where HTTP has a closer one than the code's own: 405, 413, 416. */
-  constructor(code: ErrorCode, message: string, status: number = CODES[code].status) {
+  /** `status` only where HTTP has a closer one than the code's own: 405, 413, 416; `kind` only where MLflow has a closer one. */
+  constructor(code: ErrorCode, message: string, status: number = CODES[code].status, kind: Kind = CODES[code]) {
     super(message);
     this.code = code;
     this.status = status;
+    this.kind = kind;
   }
 
   /** The reply's body in MLflow's shape. */
   toBody(): { error_code: ErrorCode; message: string; sqlstate?: string; error_class?: string } {
-    const kind: Kind = CODES[this.code];
     return {
       error_code: this.code,
       message: this.message,
-      ...(kind.sqlstate && { sqlstate: kind.sqlstate }),
-      ...(kind.errorClass && { error_class: kind.errorClass }),
+      ...(this.kind.sqlstate && { sqlstate: this.kind.sqlstate }),
+      ...(this.kind.errorClass && { error_class: this.kind.errorClass }),
     };
   }
 }
 
 export const invalidParameter = (message: string) => new MlflowError('INVALID_PARAMETER_VALUE', message);
+/** INVALID_PARAMETER_VALUE of the kind that the stock server has for a name of nothing that can be ordered by. */
+export const attributeNotFound = (message: string) =>
+  new MlflowError('INVALID_PARAMETER_VALUE', message, 400, { status: 400, sqlstate: 'KAM04', errorClass: 'ATTRIBUTE_NOT_FOUND' });
 export const badRequest = (message: string) => new MlflowError('BAD_REQUEST', message);
 export const malformedRequest = (message: string) => new MlflowError('MALFORMED_REQUEST', message);
 export const alreadyExists = (message: string) => new MlflowError('RESOURCE_ALREADY_EXISTS', message);

@@ -1,22 +1,32 @@
 import { z } from 'zod';
+import { pythonInt } from './python.ts';
 
 /** A string the caller must give: absent, null and `""` are all "missing" (as mlflow/server/handlers.py, _assert_required). */
 export const requiredText = z.string().min(1);
 
-/** A 64-bit integer of proto-JSON: a number without a fraction, or the same as a decimal string. */
+/** A 64-bit integer of proto-JSON: a number without a fraction, or a text that Python's int() reads, without spaces. */
 export const int64 = z.preprocess(
-  (value) => (typeof value === 'string' && /^[+-]?\d+$/.test(value) ? Number(value) : value),
+  (value) => {
+    const number = typeof value === 'string' && !value.includes(' ') ? pythonInt(value) : null;
+    return number === null ? value : Number(number);
+  },
   z.number().refine((value) => Number.isInteger(value) && Math.abs(value) <= 2 ** 63, { params: { wrongType: true } }),
 );
 
-/** A double of proto-JSON: a number, a decimal string, or `"NaN"`, `"Infinity"`, `"-Infinity"`. */
+const DIGITS = '\\d+(?:_\\d+)*';
+const DECIMAL = new RegExp(`^[+-]?(?:${DIGITS}\\.?(?:${DIGITS})?|\\.${DIGITS})(?:e[+-]?${DIGITS})?$`, 'i');
+
+/** A double of proto-JSON: a number, or a text that Python's float() reads: decimal, `"NaN"` (not `"nan"`), `"Infinity"`. */
 export const double = z.preprocess(
   (value) => {
     if (typeof value !== 'string') return value;
-    if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
-    return value.trim() === '' || Number.isNaN(Number(value)) ? value : Number(value);
+    const text = value.trim();
+    if (DECIMAL.test(text)) return Number(text.replaceAll('_', ''));
+    if (/^[+-]?inf(inity)?$/i.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
+    return /^[+-]?nan$/i.test(text) && value !== 'nan' ? Number.NaN : value;
   },
-  z.custom<number>((value) => typeof value === 'number'),
+  // Not aborting: a rule over several fields is still looked at.
+  z.custom<number>((value) => typeof value === 'number', { abort: false }),
 );
 
 /** A proto enum on the wire: its name, or its number (`numbers[name]`). Gives the name. */

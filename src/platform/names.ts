@@ -15,9 +15,9 @@ export function refusePathLike(parameter: string, name: string): void {
   );
 }
 
-/** The one rule for keys of tags and params and names of metrics (mlflow/utils/validation.py, _validate_tag_name and its siblings). */
+/** The one rule for keys of tags and params and names of metrics (mlflow/utils/validation.py, _validate_tag_name and its siblings; Python's `$` lets a last newline pass). */
 export function checkKey(parameter: string, key: string): void {
-  if (!/^[/\w.\- :\p{L}\p{N}\p{M}]*$/u.test(key)) {
+  if (!/^[/\w.\- :\p{L}\p{N}\p{M}]*\n?$/u.test(key)) {
     throw invalidParameter(
       `Invalid value ${pythonJson(key)} for parameter '${parameter}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.),` +
         ' spaces ( ), colon(:) and slashes (/).',

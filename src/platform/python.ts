@@ -20,6 +20,18 @@ export function pythonRepr(text: string): string {
   return quote + escaped + quote;
 }
 
+/** Python's repr() of a float: `1.0`, `1e-07`, `nan`. */
+export function pythonFloat(value: number): string {
+  if (Number.isNaN(value)) return 'nan';
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
+  const [digits = '', power = ''] = value.toExponential().split('e');
+  const exponent = Number(power);
+  if (value !== 0 && (exponent < -4 || exponent >= 16)) {
+    return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+  }
+  return Number.isInteger(value) ? `${value}.0` : String(value);
+}
+
 /** Python's int() of a string: surrounding white space, a sign, underscores between digits, any script's digits. Null where it raises. */
 export function pythonInt(text: string): bigint | null {
   const match = /^([+-]?)(\p{Nd}+(?:_\p{Nd}+)*)$/u.exec(text.trim());

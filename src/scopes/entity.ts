@@ -1,5 +1,29 @@
-/** A home of models and experiments that a request is for. */
-export type Scope = { id: number; name: string };
+import { invalidParameter } from '../platform/errors.ts';
+
+/**
+ * A home of models and experiments that a request is for. `named` tells whether the request named it: who does is answered as by a stock server with
+ * workspaces, who does not as by one without (docs/differences.md).
+ */
+export type Scope = { id: number; name: string; named: boolean };
 
 /** Where callers are who name no workspace (mlflow/utils/workspace_utils.py, DEFAULT_WORKSPACE_NAME). */
-export const DEFAULT_SCOPE: Scope = { id: 1, name: 'default' };
+export const DEFAULT_SCOPE: Scope = { id: 1, name: 'default', named: false };
+
+const MIN_NAME_LENGTH = 2;
+const MAX_NAME_LENGTH = 63;
+const PATTERN = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+const RESERVED = ['workspaces', 'api', 'ajax-api', 'static-files'];
+
+/** Throws INVALID_PARAMETER_VALUE for what cannot name a workspace (mlflow/store/workspace/abstract_store.py, WorkspaceNameValidator). */
+export function checkWorkspaceName(name: string): void {
+  const { length } = [...name];
+  if (length < MIN_NAME_LENGTH || length > MAX_NAME_LENGTH) {
+    throw invalidParameter(`Workspace name '${name}' must be between ${MIN_NAME_LENGTH} and ${MAX_NAME_LENGTH} characters.`);
+  }
+  if (!new RegExp(PATTERN).test(name)) {
+    throw invalidParameter(
+      `Workspace name '${name}' must match the pattern ${PATTERN} (lowercase alphanumeric with optional internal hyphens).`,
+    );
+  }
+  if (RESERVED.includes(name)) throw invalidParameter(`Workspace name '${name}' is reserved and cannot be used.`);
+}

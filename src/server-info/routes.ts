@@ -24,6 +24,7 @@ const home = streamEndpoint({
   path: '/',
   apiVersion: 'none',
   effect: 'read',
+  scoped: false,
   input: z.object({}),
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/html; charset=utf-8');
@@ -39,6 +40,7 @@ const health = streamEndpoint({
   path: '/health',
   apiVersion: 'none',
   effect: 'read',
+  scoped: false,
   input: z.object({}),
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/plain; charset=utf-8');
@@ -53,6 +55,7 @@ const version = streamEndpoint({
   path: '/version',
   apiVersion: 'none',
   effect: 'read',
+  scoped: false,
   input: z.object({}),
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/plain; charset=utf-8');
@@ -67,6 +70,7 @@ const serverInfo = endpoint({
   path: '/mlflow/server-info',
   apiVersion: '3.0',
   effect: 'read',
+  scoped: false,
   input: z.object({}),
   output: z.object({
     store_type: z.string(),
@@ -81,7 +85,7 @@ const serverInfo = endpoint({
   async handler() {
     return {
       store_type: 'SqlStore',
-      workspaces_enabled: false,
+      workspaces_enabled: true,
       trace_archival_enabled: false,
       multipart_uploads_enabled: false,
       multipart_downloads_enabled: false,

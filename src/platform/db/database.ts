@@ -103,6 +103,7 @@ export async function transaction<T>(db: Db, work: (tx: Db) => Promise<T>): Prom
 export const isDatabaseError = (error: unknown, code: string): boolean => error instanceof pg.DatabaseError && error.code === code;
 
 export const UNIQUE_VIOLATION = '23505';
+export const FOREIGN_KEY_VIOLATION = '23503';
 
 /** True for a value that Postgres cannot hold or compare: text outside its encoding, a number out of range, a LIKE pattern that ends in its escape (class 22). */
 export const isBadValue = (error: unknown): boolean => error instanceof pg.DatabaseError && (error.code ?? '').startsWith('22');

@@ -13,9 +13,21 @@ export type Declared = {
   /** Default `2.0`. `none`: the path stands as it is, without any prefix. */
   apiVersion?: '2.0' | '3.0' | 'none';
   effect: 'read' | 'write';
+  /** `false`: answers the same whatever scope a request names, and does not look it up, so that it needs no database. */
+  scoped?: false;
 };
 
 type Context<Services, Input> = Services & { input: Input };
+
+/** What webhooks are told of a change (docs/decisions/0005). */
+type WebhookEvents<Services, Input, Output> = {
+  /** The events this may turn out to be: only when somebody waits for one of them does the change run in a transaction with `of`. */
+  names: readonly string[];
+  /** The event of a change that was made, or null for none. */
+  of(context: Context<Services, Input> & { output: Output }): Promise<ChangeEvent | null> | ChangeEvent | null;
+};
+
+export type ChangeEvent = { event: string; data: Record<string, unknown> };
 
 /** One JSON endpoint: the whole contract. Routes under every prefix, input checks, logs and OpenAPI derive from it. */
 export type Endpoint<Services, Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> = Declared & {
@@ -24,6 +36,9 @@ export type Endpoint<Services, Input extends z.ZodObject = z.ZodObject, Output e
   output: Output;
   /** Largest JSON body in bytes; default 1 MiB. */
   bodyLimit?: number;
+  /** Of a success; default 200. */
+  status?: 201;
+  webhookEvents?: WebhookEvents<Services, z.output<Input>, z.input<Output>>;
   handler(context: Context<Services, z.output<Input>>): Promise<z.input<Output>>;
 };
 

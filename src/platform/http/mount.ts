@@ -3,7 +3,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { MlflowError } from '../errors.ts';
 import { readJsonBody } from './body.ts';
-import type { Declared, Endpoint, StreamEndpoint } from './endpoint.ts';
+import type { ChangeEvent, Declared, Endpoint, StreamEndpoint } from './endpoint.ts';
 import { replyError, sendJson } from './reply.ts';
 import { type SecuritySettings, securityGuard } from './security.ts';
 import { inputReader } from './wire.ts';
@@ -16,8 +16,13 @@ export type AnyEndpoint<Services> = Endpoint<Services, any, any> | StreamEndpoin
 export type Wiring<Services> = {
   log: Logger;
   security: SecuritySettings;
-  /** Makes what a handler may use, for one request: resolves the scope it names. Rejects with an MlflowError. */
-  services(req: IncomingMessage): Promise<Services>;
+  /** Makes what a handler may use, for one request: resolves the scope it names, if `endpoint` is scoped. Rejects with an MlflowError. */
+  services(req: IncomingMessage, endpoint: Declared): Promise<Services>;
+  /** For a change that somebody waits to hear of: runs it and stores its event in one transaction. Undefined when nobody does. */
+  announcer(
+    services: Services,
+    events: readonly string[],
+  ): (<Output>(change: (services: Services) => Promise<{ output: Output; event: ChangeEvent | null }>) => Promise<Output>) | undefined;
 };
 
 type Listener = (req: IncomingMessage, res: ServerResponse, path: string, params: Record<string, string>) => void;
@@ -91,10 +96,10 @@ function pathsOf(endpoint: Declared): string[] {
   return bases.map((base) => base + endpoint.path);
 }
 
-function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services }: Wiring<Services>): Listener {
+function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, announcer }: Wiring<Services>): Listener {
   const reader = inputReader(endpoint.input);
   const answer = async (req: IncomingMessage, res: ServerResponse, params: Record<string, string>): Promise<void> => {
-    const available = await services(req);
+    const available = await services(req, endpoint);
     const query = queryOf(req);
     if (endpoint.kind === 'stream') {
       return endpoint.handler({ ...available, input: reader.fromQuery(query, params), req, res, log });
@@ -104,7 +109,15 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services }
       req.method === 'HEAD' || (endpoint.method === 'GET' && query.size > 0)
         ? reader.fromQuery(query, params)
         : reader.fromJson(await readJsonBody(req, endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT), params);
-    sendJson(res, 200, await endpoint.handler({ ...available, input }));
+    const announced = endpoint.webhookEvents;
+    const announce = announced && announcer(available, announced.names);
+    const output = announce
+      ? await announce(async (services) => {
+          const output = await endpoint.handler({ ...services, input });
+          return { output, event: await announced.of({ ...services, input, output }) };
+        })
+      : await endpoint.handler({ ...available, input });
+    sendJson(res, endpoint.status ?? 200, output);
   };
   return (req, res, path, params) => {
     const started = performance.now();

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { isBadValue, isUnavailable } from '../db/database.ts';
-import { invalidParameter, MlflowError } from '../errors.ts';
+import { FOREIGN_KEY_VIOLATION, isBadValue, isDatabaseError, isUnavailable } from '../db/database.ts';
+import { doesNotExist, invalidParameter, MlflowError } from '../errors.ts';
 
 const DISCARD_MS = 5_000;
 
@@ -32,6 +32,8 @@ function asMlflowError(error: unknown, log: Logger): MlflowError {
   if (error instanceof MlflowError) return error;
   if (isBadValue(error))
     return invalidParameter('Invalid value: a number is out of range, or a text holds what cannot be stored or compared.');
+  // Stores look for what they refer to, so this is a race with its removal.
+  if (isDatabaseError(error, FOREIGN_KEY_VIOLATION)) return doesNotExist('Something this request refers to has just been removed.');
   const requestId = randomUUID();
   log.error({ err: error, requestId }, 'request failed');
   return isUnavailable(error)

@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { invalidParameter, type MlflowError, malformedRequest, missingValue, SEE_DOCS } from '../errors.ts';
 import { pythonJson, pythonType } from '../python.ts';
 
-type Fields = { name: string; camel: string; repeated: boolean; flag: boolean; normalise: (value: unknown) => unknown }[];
+type Fields = {
+  name: string;
+  camel: string;
+  repeated: boolean;
+  flag: boolean;
+  optional: boolean;
+  normalise: (value: unknown) => unknown;
+}[];
 
 /** Reads a request's arguments into an endpoint's input. */
 export type InputReader<Input> = {
@@ -22,7 +29,13 @@ export function inputReader<Schema extends z.ZodObject>(schema: Schema): InputRe
   const parse = (arguments_: Record<string, unknown>): z.output<Schema> => {
     const result = schema.safeParse(arguments_);
     if (result.success) return result.data;
-    throw toMlflowError(result.error.issues, arguments_);
+    // What is said first is about the field that is declared first, also when a rule over several fields found it.
+    const place = ({ path }: z.core.$ZodIssue) => fields.findIndex(({ name }) => name === path[0]);
+    throw toMlflowError(
+      result.error.issues.toSorted((a, b) => place(a) - place(b)),
+      arguments_,
+      fields,
+    );
   };
   return {
     fromQuery(query, pathParams) {
@@ -49,6 +62,7 @@ function fieldsOf(schema: z.ZodObject): Fields {
       camel: name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
       repeated: inner instanceof z.ZodArray,
       flag: inner instanceof z.ZodBoolean,
+      optional: (field as z.ZodType)._zod.optin !== undefined,
       normalise: normaliserOf(inner),
     };
   });
@@ -97,15 +111,24 @@ function readFlag(text: string): boolean {
   return lower === 'true';
 }
 
-function toMlflowError(issues: z.core.$ZodIssue[], input: unknown): MlflowError {
+function toMlflowError(issues: z.core.$ZodIssue[], input: unknown, fields: Fields): MlflowError {
   // The stock server checks presence and types of all arguments before any rule of a noun.
   const isRule = (issue: z.core.$ZodIssue) =>
     issue.code === 'custom' && issue.params?.wrongType !== true && issue.message !== 'Invalid input';
   const issue = issues.find((candidate) => !isRule(candidate)) ?? issues[0];
   if (!issue) return invalidParameter('Invalid request.');
   if (isRule(issue)) return invalidParameter(issue.message);
-  const path = issue.path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`)).join('');
-  const value = issue.path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], input);
+  // An argument that must be a list of texts is told whole (mlflow/server/handlers.py, _assert_item_type_string).
+  const inTexts =
+    issue.path.length === 2 && typeof issue.path[1] === 'number' && issue.code === 'invalid_type' && issue.expected === 'string';
+  const parts = inTexts ? issue.path.slice(0, 1) : issue.path;
+  const path = parts.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`)).join('');
+  const value = parts.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], input);
+  if (value === '' && issue.code === 'invalid_type') {
+    // Stock: the type of a number and of what may be left out is looked at, of anything else first whether it is there.
+    const mayBeAbsent = issue.path.length === 1 && fields.some(({ name, optional }) => optional && name === issue.path[0]);
+    if (issue.expected === 'number' || mayBeAbsent) return wrongType(path, value);
+  }
   return value === undefined || value === '' ? missingValue(path) : wrongType(path, value);
 }
 

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { sqlBuilder } from '../db/database.ts';
+import { invalidParameter } from '../errors.ts';
 
 /** SQL of MLflow's comparators. LIKE is SQL's own, with backslash as escape. */
 const OPERATORS: Record<string, string> = {
@@ -13,11 +14,21 @@ const OPERATORS: Record<string, string> = {
   ILIKE: 'ilike',
 };
 
-/** Adds `column comparator value` to a query; values are always bound. */
-export function whereCompares(query: Knex.QueryBuilder, column: string, comparator: string, value: string | number | string[]): void {
+/** Adds `column comparator value` to a query; values are always bound. Throws INVALID_PARAMETER_VALUE for a pattern that ends in an escape. */
+export function whereCompares(
+  query: Knex.QueryBuilder,
+  column: string,
+  comparator: string,
+  value: string | number | string[] | number[],
+): void {
   if (Array.isArray(value)) {
     query.whereRaw(`${column} ${comparator === 'IN' ? '= any' : '<> all'} (?)`, [value]);
     return;
+  }
+  if (comparator.endsWith('LIKE') && /(?<!\\)(?:\\\\)*\\$/.test(String(value))) {
+    throw invalidParameter(
+      `Invalid pattern '${value}' for ${comparator}: it ends with a backslash, which escapes the character after it. Write two.`,
+    );
   }
   const operator = OPERATORS[comparator];
   if (!operator) throw new Error(`no SQL for comparator ${comparator}`);

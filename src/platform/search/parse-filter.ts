@@ -17,15 +17,24 @@ export type FilterClause = { identifier: string; comparator: string; value: Filt
 /**
  * Splits a filter of MLflow's grammar into its AND-ed clauses. As the stock server's parser (sqlparse): AND in any case, a stray or missing AND is
  * fine, string literals are taken word for word between their quotes. What a noun's keys, comparators and values may be, its own file decides.
- * Throws INVALID_PARAMETER_VALUE with MLflow's sentences; `quoteInvalid` is how runs/search prints the offending tokens.
+ * Throws INVALID_PARAMETER_VALUE with MLflow's sentences; `quoteInvalid` is how runs/search prints the offending tokens, and `quoteFilter` that
+ * logged-models/search prints the whole filter instead.
  */
-export function parseFilter(filter: string | undefined, { quoteInvalid = false } = {}): FilterClause[] {
+export function parseFilter(filter: string | undefined, { quoteInvalid = false, quoteFilter = false } = {}): FilterClause[] {
   if (!filter) return [];
   const tokens = tokenize(filter);
-  if (tokens.length === 0) throw invalidParameter(`Invalid filter '${filter}'. Could not be parsed.`);
+  const quoted = `Invalid filter string: ${pythonRepr(filter)}.`;
+  if (tokens.length === 0)
+    throw invalidParameter(
+      quoteFilter ? `${quoted} Expected a single SQL expression.` : `Invalid filter '${filter}'. Could not be parsed.`,
+    );
   const end = tokens.findIndex((token) => token.text === ';');
   if (end >= 0 && end < tokens.length - 1) {
-    throw invalidParameter(`Search filter contained multiple expression ${pythonRepr(filter)}. Provide AND-ed expression list.`);
+    throw invalidParameter(
+      quoteFilter
+        ? `${quoted} Expected a single SQL expression.`
+        : `Search filter contained multiple expression ${pythonRepr(filter)}. Provide AND-ed expression list.`,
+    );
   }
   const textOf = (from: number, to: number) => {
     const last = tokens[to - 1];
@@ -53,6 +62,9 @@ export function parseFilter(filter: string | undefined, { quoteInvalid = false }
         listed = null;
       }
     }
+  }
+  if (invalid.length > 0 && quoteFilter) {
+    throw invalidParameter(`${quoted} Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 AND params.lr = 0.01').`);
   }
   if (invalid.length > 0) {
     throw invalidParameter(`Invalid clause(s) in filter string: ${invalid.map((text) => (quoteInvalid ? `'${text}'` : text)).join(', ')}`);

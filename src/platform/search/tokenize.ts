@@ -10,11 +10,12 @@ export type Token = {
   at: number;
 };
 
-const PART = '(?:[\\p{L}_][\\w$#@\\p{L}]*|`[^`]*`|"[^"]*")';
+/** One part of a dotted name. */
+export const PART = '(?:[\\p{L}_][\\w$#@\\p{L}]*|`[^`]*`|"[^"]*")';
 const PATTERNS: [Token['kind'], RegExp][] = [
   ['number', /-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])/uy],
   ['identifier', new RegExp(`${PART}(?:\\.(?:${PART}|[\\w$#@]+))*`, 'uy')],
-  ['string', /'(?:\\.|''|[^'\\])*'/uy],
+  ['string', /'(?:''|\\'|[^'])*'/uy],
   ['operator', /==|!=|<>|<=|>=|=|<|>/uy],
   ['punctuation', /[(),;]/uy],
 ];

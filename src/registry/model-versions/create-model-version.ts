@@ -50,7 +50,7 @@ const NO_FOLDER = '/';
 /**
  * Adds the next version of a registered model and freezes its files: from here on nothing done to the run or logged model changes what the version
  * loads. A source without files of ours stays a live reference. Bumping `last_version` locks the model's row, so two writers never get the same number.
- * Throws RESOURCE_DOES_NOT_EXIST when the scope has no model of that name, and as `resolveSource`.
+ * Throws RESOURCE_DOES_NOT_EXIST when the scope has no model of that name or no logged model of that id, and as `resolveSource`.
  */
 export async function createModelVersion(db: Db, key: ModelKey, version: NewVersion): Promise<ModelVersionRow> {
   const resolved = await resolveSource(db, key.scope, version);
@@ -74,7 +74,9 @@ export async function createModelVersion(db: Db, key: ModelKey, version: NewVers
   if (!resolved.loggedModelId) return insert(db);
   return transaction(db, async (tx) => {
     const row = await insert(tx);
-    await recordModelVersionTag(tx, resolved.loggedModelId, row.name, row.version);
+    const isKnown = await recordModelVersionTag(tx, { scope: key.scope, modelId: resolved.loggedModelId }, row.name, row.version);
+    // A copy may outlive the logged model its version was made from.
+    if (!isKnown && version.model_id) throw doesNotExist(`Logged model with ID '${version.model_id}' not found.`);
     return row;
   });
 }

@@ -5,6 +5,7 @@ import { checkLength } from '../../platform/names.ts';
 import { pythonInt } from '../../platform/python.ts';
 
 const MAX_TAG_VALUE_LENGTH = 100_000;
+const PROMPT_TEXT_TAG = 'mlflow.prompt.text';
 const MAX_SOURCE_LENGTH = 500;
 
 /** MLflow's stages in their own spelling (mlflow/entities/model_registry/model_version_stages.py). */
@@ -29,7 +30,17 @@ export function canonicalStage(stage: string): (typeof STAGES)[number] {
   return found;
 }
 
-export const modelVersionTagValue = checkedBy((value) => checkLength('value', MAX_TAG_VALUE_LENGTH, value));
+/** Refuses a tag whose value is too long; a prompt's text is told by its name (mlflow/utils/validation.py, _validate_model_version_tag). */
+export function checkTagValue({ value: { key, value }, issues }: z.core.ParsePayload<{ key: string; value: string }>): void {
+  const tooLong = value.length > MAX_TAG_VALUE_LENGTH && [...value].length > MAX_TAG_VALUE_LENGTH;
+  if (!tooLong) return;
+  const message =
+    key === PROMPT_TEXT_TAG
+      ? `Prompt text exceeds max length of ${MAX_TAG_VALUE_LENGTH} characters.`
+      : `'value' exceeds the maximum length of ${MAX_TAG_VALUE_LENGTH} characters`;
+  issues.push({ code: 'custom', message, input: value });
+}
+
 export const sourceUri = z
   .string()
   .min(1)

@@ -7,12 +7,14 @@ import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength, knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { checkedModelName, description, modelName } from '../registered-models/entity.ts';
+import { changeOfModel } from '../webhooks/announce.ts';
+import { versionCreated } from '../webhooks/creation-data.ts';
 import { createModelVersion } from './create-model-version.ts';
 import {
   canonicalStage,
+  checkTagValue,
   integerVersion,
   ModelVersion,
-  modelVersionTagValue,
   runLink,
   sourceUri,
   toModelVersion,
@@ -49,14 +51,18 @@ const create = endpoint({
     source: sourceUri,
     run_id: checkedBy((id) => checkLength('run_id', MAX_RUN_ID_LENGTH, id)).optional(),
     tags: z
-      .array(z.object({ key: z.string().default(''), value: modelVersionTagValue.default('') }))
+      .array(z.object({ key: z.string().default(''), value: z.string().default('') }))
       .default([])
-      .pipe(z.array(z.object({ key: checkedBy((key) => checkKey('key', key)), value: z.string() }))),
+      .pipe(z.array(z.object({ key: checkedBy((key) => checkKey('key', key)), value: z.string() }).check(checkTagValue))),
     run_link: runLink.default(''),
     description: description.default(''),
     model_id: z.string().optional(),
   }),
   output: oneVersion,
+  webhookEvents: {
+    names: ['model_version.created', 'prompt_version.created'],
+    of: ({ input, output }) => versionCreated(input, output.model_version),
+  },
   async handler({ db, scope, input }) {
     return { model_version: toModelVersion(await createModelVersion(db, { scope: scope.id, name: input.name }, input)) };
   },
@@ -173,8 +179,9 @@ const setTag = endpoint({
   method: 'POST',
   path: '/mlflow/model-versions/set-tag',
   effect: 'write',
-  input: z.object({ ...versionKey, key: tagKey, value: modelVersionTagValue.default('') }),
+  input: z.object({ ...versionKey, key: tagKey, value: z.string().default('') }).check(checkTagValue),
   output: Nothing,
+  webhookEvents: changeOfModel('model_version_tag.set', 'prompt_version_tag.set', ['name', 'version', 'key', 'value']),
   async handler({ db, scope, input }) {
     const { key, value, ...version } = input;
     await setModelVersionTag(db, { scope: scope.id, ...version }, { key, value });
@@ -190,6 +197,7 @@ const deleteTag = endpoint({
   effect: 'write',
   input: z.object({ ...versionKey, key: knownTagKey }),
   output: Nothing,
+  webhookEvents: changeOfModel('model_version_tag.deleted', 'prompt_version_tag.deleted', ['name', 'version', 'key']),
   async handler({ db, scope, input }) {
     const { key, ...version } = input;
     await deleteModelVersionTag(db, { scope: scope.id, ...version }, key);
@@ -205,10 +213,16 @@ const getArtifact = (['/model-versions/get-artifact', '/ajax-api/2.0/mlflow/mode
     path,
     apiVersion: 'none',
     effect: 'read',
-    input: z.object({ ...versionKey, path: requiredText }),
+    // As for the download URI: what is missing is an empty text.
+    input: z.object({
+      name: z.string().default('').pipe(checkedModelName),
+      version: z.string().default('').pipe(integerVersion),
+      path: requiredText,
+    }),
     async handler({ input, req, res, ...services }) {
+      const path = parseArtifactPath(input.path);
       const uri = await getDownloadUri(services.db, { scope: services.scope.id, name: input.name, version: input.version });
-      await sendArtifact(services, joinPath(ownPathOf(uri), parseArtifactPath(input.path)), req, res);
+      await sendArtifact(services, joinPath(ownPathOf(uri), path), req, res);
     },
   }),
 );

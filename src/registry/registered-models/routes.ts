@@ -4,6 +4,8 @@ import { knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { canonicalStage, ModelVersion, STAGES, toModelVersion, versionNumber } from '../model-versions/entity.ts';
 import { getModelVersionByAlias, setAlias } from '../model-versions/store.ts';
+import { changeOfModel } from '../webhooks/announce.ts';
+import { modelCreated } from '../webhooks/creation-data.ts';
 import {
   aliasName,
   description,
@@ -39,6 +41,7 @@ const createRegisteredModel = endpoint({
   effect: 'write',
   input: z.object({ name: newModelName('name'), tags: registeredModelTags, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
+  webhookEvents: { names: ['registered_model.created', 'prompt.created'], of: ({ input }) => modelCreated(input) },
   async handler({ db, scope, input }) {
     const row = await insertRegisteredModel(db, { scope: scope.id, name: input.name }, input);
     return { registered_model: toRegisteredModel(row) };
@@ -154,6 +157,7 @@ const setTag = endpoint({
   effect: 'write',
   input: z.object({ name: modelName, key: tagKey, value: registeredModelTagValue.default('') }),
   output: Nothing,
+  webhookEvents: changeOfModel(null, 'prompt_tag.set', ['name', 'key', 'value']),
   async handler({ db, scope, input }) {
     await setRegisteredModelTag(db, { scope: scope.id, name: input.name }, { key: input.key, value: input.value });
     return {};
@@ -168,6 +172,7 @@ const deleteTag = endpoint({
   effect: 'write',
   input: z.object({ name: modelName, key: knownTagKey }),
   output: Nothing,
+  webhookEvents: changeOfModel(null, 'prompt_tag.deleted', ['name', 'key']),
   async handler({ db, scope, input }) {
     await deleteRegisteredModelTag(db, { scope: scope.id, name: input.name }, input.key);
     return {};
@@ -182,6 +187,7 @@ const setModelAlias = endpoint({
   effect: 'write',
   input: z.object({ name: modelName, alias: newAliasName, version: versionNumber }),
   output: Nothing,
+  webhookEvents: changeOfModel('model_version_alias.created', 'prompt_alias.created', ['name', 'alias', 'version']),
   async handler({ db, scope, input }) {
     await setAlias(db, { scope: scope.id, name: input.name, version: input.version }, input.alias);
     return {};
@@ -196,6 +202,7 @@ const deleteModelAlias = endpoint({
   effect: 'write',
   input: z.object({ name: modelName, alias: aliasName }),
   output: Nothing,
+  webhookEvents: changeOfModel('model_version_alias.deleted', 'prompt_alias.deleted', ['name', 'alias']),
   async handler({ db, scope, input }) {
     await deleteAlias(db, { scope: scope.id, name: input.name }, input.alias);
     return {};

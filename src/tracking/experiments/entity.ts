@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { doesNotExist, invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength } from '../../platform/names.ts';
 import { pythonInt } from '../../platform/python.ts';
@@ -26,13 +27,30 @@ const toExperimentId = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-export const experimentId = requiredText.pipe(toExperimentId);
+/** Throws RESOURCE_DOES_NOT_EXIST for a number that no experiment can have, as it cannot be looked for. */
+const refuseUnthinkable = z.string().transform((text) => {
+  const id = pythonInt(text);
+  if (id !== null && !Number.isSafeInteger(Number(id))) throw doesNotExist(`No Experiment with id=${id} exists`);
+  return text;
+});
+
+export const experimentId = requiredText.pipe(refuseUnthinkable).pipe(toExperimentId);
 export const experimentIds = z.array(toExperimentId).default([]);
 
 /** A name to be given to an experiment: any text (mlflow/utils/validation.py, _validate_experiment_name). */
 export const newExperimentName = requiredText.pipe(checkedBy((name) => checkLength('name', MAX_NAME_LENGTH, name)));
 
 export const experimentTagValue = checkedBy((value) => checkLength('value', MAX_TAG_VALUE_LENGTH, value));
+
+/** The tags that hold the views people made of an experiment's page (mlflow/utils/mlflow_tags.py, MLFLOW_CUSTOM_VIEW_TAG_PREFIX). */
+export const CUSTOM_VIEW_PREFIX = 'mlflow.customView.view';
+export const MAX_CUSTOM_VIEWS = 50;
+
+export const tooManyCustomViews = (ofExperiment = '') =>
+  invalidParameter(
+    `Unable to create another custom view${ofExperiment}; the maximum number of custom views per experiment is ${MAX_CUSTOM_VIEWS}.` +
+      ' Delete an existing custom view before creating a new one.',
+  );
 
 /** Tags of a create call. */
 export const experimentTags = z
@@ -45,6 +63,9 @@ export const experimentTags = z
       value: experimentTagValue.default(''),
     }),
   )
+  .refine((tags) => tags.filter(({ key }) => key.startsWith(CUSTOM_VIEW_PREFIX)).length <= MAX_CUSTOM_VIEWS, {
+    error: () => tooManyCustomViews().message,
+  })
   .default([]);
 
 export const Experiment = z.object({

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { uriOfWorkspace } from '../../artifacts/workspace-path.ts';
 import { endpoint } from '../../endpoint.ts';
+import { invalidParameter } from '../../platform/errors.ts';
 import { requiredText } from '../../platform/fields.ts';
 import { tagKey } from '../../platform/names.ts';
 import { DatasetSummary, datasetExperimentIds, toDatasetSummary } from '../datasets/entity.ts';
@@ -32,8 +34,10 @@ const createExperiment = endpoint({
   input: z.object({ name: newExperimentName, artifact_location: artifactLocation.default(''), tags: experimentTags }),
   output: z.object({ experiment_id: z.string() }),
   async handler({ db, scope, input }) {
+    if (scope.named && input.artifact_location) throw invalidParameter('artifact_location cannot be specified when workspaces are enabled');
     const key = { scope: scope.id, name: input.name };
-    return { experiment_id: String(await insertExperiment(db, key, { location: input.artifact_location, tags: input.tags })) };
+    const home = scope.named ? uriOfWorkspace(scope) : null;
+    return { experiment_id: String(await insertExperiment(db, key, { location: input.artifact_location, home, tags: input.tags })) };
   },
 });
 

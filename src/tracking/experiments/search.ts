@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { type Db, sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { pythonRepr } from '../../platform/python.ts';
+import { pythonFloat, pythonRepr } from '../../platform/python.ts';
 import { whereCompares, whereFinds } from '../../platform/search/compare.ts';
 import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
@@ -18,7 +18,11 @@ const COLUMNS: Record<string, string> = {
 };
 const NUMERIC = ['creation_time', 'last_update_time'];
 
-type Term = { type: 'attribute' | 'tag'; key: string; comparator: string; value: string | number | (string | number)[] };
+const ORDERINGS = ['=', '!=', '<', '<=', '>', '>='];
+const TEXTS = ['=', '!=', 'LIKE', 'ILIKE'];
+const COMPARATORS = "{'!=', '=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'}";
+
+type Term = { type: 'attribute' | 'tag'; key: string; comparator: string; value: string | string[] };
 
 export type ExperimentSearch = {
   stages: string[];
@@ -63,72 +67,69 @@ function identify(identifier: string): { type: 'attribute' | 'tag'; key: string 
   return { type: 'attribute', key };
 }
 
-function toTerm(clause: FilterClause): Term {
-  const { type, key } = identify(clause.identifier);
-  const { comparator } = clause;
-  const value = type === 'tag' ? tagValue(clause) : attributeValue(key, clause);
-  return { type, key, comparator, value };
+/** Resolves a clause but for what its comparator may be. Throws INVALID_PARAMETER_VALUE for a value of the wrong kind. */
+function toTerm({ identifier, comparator, value }: FilterClause): Term {
+  const { type, key } = identify(identifier);
+  return { type, key, comparator, value: type === 'tag' ? tagValue(value) : attributeValue(key, value) };
 }
 
-function tagValue({ value, comparator }: FilterClause): string {
+function tagValue(value: FilterClause['value']): string {
   if (value.kind === 'none') return '';
   if (value.kind !== 'string' && value.kind !== 'identifier') {
     throw invalidParameter(`Expected a quoted string value for tag (e.g. 'my-value'). Got value ${value.text}`);
   }
-  const text = unquote(value.text);
-  if (!['=', '!=', 'LIKE', 'ILIKE'].includes(comparator)) throw invalidParameter(`Invalid comparator for tag: ${comparator}`);
-  return text;
+  return unquote(value.text);
 }
 
-function attributeValue(key: string, { value, comparator }: FilterClause): Term['value'] {
+function attributeValue(key: string, value: FilterClause['value']): Term['value'] {
   if (value.kind === 'none') {
     throw invalidParameter(`IS NULL / IS NOT NULL is only supported for tags, not for attribute '${key}'`);
   }
-  if (NUMERIC.includes(key)) return numericValue(key, value, comparator);
-  if (value.kind === 'number') throw invalidParameter(`Expected a quoted string value for attributes. Got value ${value.text}`);
-  if (value.kind === 'list' && key !== 'experiment_id') {
-    throw invalidParameter("Only ['experiment_id'] attributes support comparison with a list of quoted string values.");
-  }
-  const items = value.kind === 'list' ? value.items : [unquote(value.text)];
-  const isList = value.kind === 'list';
-  if (key === 'experiment_id') {
-    if (!(isList ? ['IN', 'NOT IN'] : ['=', '!=']).includes(comparator)) {
-      throw invalidParameter(`Invalid comparator for experiment_id: ${comparator}`);
-    }
-    const ids = items.map(toId);
-    return isList ? ids : (ids[0] ?? 0);
-  }
-  if (!['=', '!=', 'LIKE', 'ILIKE'].includes(comparator)) throw badComparator(comparator);
-  return items[0] ?? '';
-}
-
-function numericValue(key: string, value: FilterClause['value'], comparator: string): number {
-  if (value.kind !== 'number') {
+  if (NUMERIC.includes(key)) {
+    if (value.kind === 'number') return value.text;
     throw invalidParameter(`Expected numeric value type for numeric attribute: ${key}. Found ${value.text}`);
   }
-  if (!['=', '!=', '<', '<=', '>', '>='].includes(comparator)) throw badComparator(comparator);
-  if (!/^-?\d{1,18}$/.test(value.text)) throw invalidParameter(`Invalid value for numeric attribute '${key}': ${pythonRepr(value.text)}`);
-  return Number(value.text);
+  if (value.kind === 'number') throw invalidParameter(`Expected a quoted string value for attributes. Got value ${value.text}`);
+  if (value.kind !== 'list') return unquote(value.text);
+  if (key === 'experiment_id') return value.items;
+  throw invalidParameter("Only ['experiment_id'] attributes support comparison with a list of quoted string values.");
 }
 
-// The stock server lists these for numeric attributes as well.
-const badComparator = (comparator: string) =>
-  invalidParameter(`Invalid comparator '${comparator}' not one of '{'!=', '=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'}'`);
+function whereTerm(query: Knex.QueryBuilder, { type, key, comparator, value }: Term): void {
+  if (type === 'attribute') {
+    whereCompares(query, COLUMNS[key] ?? '', comparator, comparedWith(key, comparator, value));
+    return;
+  }
+  const nulls = comparator === 'IS NULL' || comparator === 'IS NOT NULL';
+  if (!nulls && !TEXTS.includes(comparator)) throw invalidParameter(`Invalid comparator for tag: ${comparator}`);
+  const tag = sqlBuilder('experiment_tags as t').whereRaw('t.experiment_id = e.experiment_id').where('t.key', key);
+  if (!nulls) whereCompares(tag, 't.value', comparator, value);
+  whereFinds(query, tag, { none: comparator === 'IS NULL' });
+}
+
+/** What an attribute's column is compared with. Throws INVALID_PARAMETER_VALUE for a comparator that the attribute does not have. */
+function comparedWith(key: string, comparator: string, value: Term['value']): string | number | number[] {
+  const isList = Array.isArray(value);
+  if (key === 'experiment_id') {
+    if ((isList ? ['IN', 'NOT IN'] : ['=', '!=']).includes(comparator)) return isList ? value.map(toId) : toId(value);
+    throw invalidParameter(`Invalid comparator for experiment_id: ${comparator}`);
+  }
+  if (isList) throw new Error(`a list for ${key}`);
+  if (!NUMERIC.includes(key)) {
+    if (TEXTS.includes(comparator)) return value;
+    throw invalidParameter(`Invalid comparator '${comparator}' not one of '${COMPARATORS}'`);
+  }
+  // The stock server lists the comparators of texts here, and leaves the last quote out.
+  if (!ORDERINGS.includes(comparator)) throw invalidParameter(`Invalid comparator '${comparator}' not one of '${COMPARATORS}`);
+  if (!/^-?\d+$/.test(value))
+    throw invalidParameter(`Invalid value for numeric attribute '${key}': ${pythonRepr(pythonFloat(Number(value)))}`);
+  return Math.max(Math.min(Number(value), Number.MAX_SAFE_INTEGER), Number.MIN_SAFE_INTEGER);
+}
 
 function toId(text: string): number {
   const id = parseExperimentId(text);
   if (id === null) throw invalidParameter(badExperimentId(text));
   return id;
-}
-
-function whereTerm(query: Knex.QueryBuilder, { type, key, comparator, value }: Term): void {
-  if (type === 'attribute') {
-    whereCompares(query, COLUMNS[key] ?? '', comparator, value as string | number | string[]);
-    return;
-  }
-  const tag = sqlBuilder('experiment_tags as t').whereRaw('t.experiment_id = e.experiment_id').where('t.key', key);
-  if (comparator !== 'IS NULL' && comparator !== 'IS NOT NULL') whereCompares(tag, 't.value', comparator, value as string);
-  whereFinds(query, tag, { none: comparator === 'IS NULL' });
 }
 
 function sortsOf(orderBy: string[]): Sort[] {

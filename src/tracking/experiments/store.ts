@@ -1,7 +1,7 @@
 import { type Db, isDatabaseError, run, statement, UNIQUE_VIOLATION } from '../../platform/db/database.ts';
 import { alreadyExists, badRequest, doesNotExist, invalidParameter, invalidState } from '../../platform/errors.ts';
 import { lastValues } from '../../platform/names.ts';
-import type { ExperimentKey, ExperimentRow } from './entity.ts';
+import { CUSTOM_VIEW_PREFIX, type ExperimentKey, type ExperimentRow, MAX_CUSTOM_VIEWS, tooManyCustomViews } from './entity.ts';
 
 /** The columns of an ExperimentRow, of `experiments e`. */
 export const EXPERIMENT_COLUMNS = `
@@ -19,12 +19,19 @@ function single<Row>(rows: Row[], key: ExperimentKey): Row {
 export const inactiveExperiment = (experimentId: number, stage: string) =>
   invalidParameter(`The experiment ${experimentId} must be in the 'active' state. Current state is ${stage}.`);
 
+// A workspace's own root goes before; one with this server lies below the workspace's folder. A query string stays last, as in mlflow/utils/uri.py
+// (append_to_uri_path).
+const NEW_LOCATION = `
+  case when :home::text is null then 'mlflow-artifacts:/' || id else regexp_replace(coalesce(
+    (select regexp_replace(s.default_artifact_root, '^mlflow-artifacts:/+(?!workspaces/)', :home || '/') from scopes s where s.id = :scope), :home),
+    '/?(\\?.*)?$', '/' || id || '\\1') end`;
+
 const INSERT_EXPERIMENT = statement(
   'insert_experiment',
   `with given as (select nextval(pg_get_serial_sequence('experiments', 'experiment_id')) as id),
    experiment as (
      insert into experiments (experiment_id, scope_id, name, artifact_location)
-     select id, :scope, :name, coalesce(nullif(:location::text, ''), 'mlflow-artifacts:/' || id) from given
+     select id, :scope, :name, coalesce(nullif(:location::text, ''), ${NEW_LOCATION}) from given
      on conflict (scope_id, name) do nothing
      returning experiment_id),
    tags as (
@@ -34,17 +41,19 @@ const INSERT_EXPERIMENT = statement(
 );
 
 /**
- * Makes an experiment; an empty `location` means a folder of this server's own artifacts. Resolves to its id.
+ * Makes an experiment. An empty `location` means a folder of its own below the root of its workspace, whose own artifacts are at `home`; without a
+ * `home`, with this server. Resolves to its id.
  * Throws RESOURCE_ALREADY_EXISTS when the scope has one of that name, a deleted one too.
  */
 export async function insertExperiment(
   db: Db,
   key: { scope: number; name: string },
-  experiment: { location: string; tags: { key: string; value: string }[] },
+  experiment: { location: string; home: string | null; tags: { key: string; value: string }[] },
 ): Promise<number> {
   const [row] = await run<{ experiment_id: number }>(db, INSERT_EXPERIMENT, {
     ...key,
     location: experiment.location,
+    home: experiment.home,
     ...lastValues(experiment.tags),
   });
   if (!row) throw alreadyExists(`Experiment(name=${key.name}) already exists.`);
@@ -124,14 +133,22 @@ const FIND_STAGE = `
 const SET_TAG = statement(
   'set_experiment_tag',
   `${FIND_STAGE},
+   views as (
+     select :isView and count(*) >= ${MAX_CUSTOM_VIEWS} and not coalesce(bool_or(t.key = :key), false) as full
+     from experiment join experiment_tags t using (experiment_id) where :isView and starts_with(t.key, '${CUSTOM_VIEW_PREFIX}')),
    tag as (
-     insert into experiment_tags (experiment_id, key, value) select experiment_id, :key, :value from experiment where lifecycle_stage = 'active'
+     insert into experiment_tags (experiment_id, key, value)
+     select experiment_id, :key, :value from experiment, views where lifecycle_stage = 'active' and not views.full
      on conflict (experiment_id, key) do update set value = excluded.value)
-   select lifecycle_stage from experiment`,
+   select lifecycle_stage, views.full from experiment, views`,
 );
 
+/** Throws INVALID_PARAMETER_VALUE for a deleted experiment and for one custom view too many. */
 export async function setExperimentTag(db: Db, key: ExperimentKey, tag: { key: string; value: string }): Promise<void> {
-  const { lifecycle_stage: stage } = single(await run<{ lifecycle_stage: string }>(db, SET_TAG, { ...key, ...tag }), key);
+  const isView = tag.key.startsWith(CUSTOM_VIEW_PREFIX);
+  const rows = await run<{ lifecycle_stage: string; full: boolean }>(db, SET_TAG, { ...key, ...tag, isView });
+  const { lifecycle_stage: stage, full } = single(rows, key);
+  if (full) throw tooManyCustomViews(` for experiment ${key.experimentId}`);
   if (stage !== 'active') throw inactiveExperiment(key.experimentId, stage);
 }
 

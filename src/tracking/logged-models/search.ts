@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { type Db, sqlBuilder } from '../../platform/db/database.ts';
-import { invalidParameter } from '../../platform/errors.ts';
+import { attributeNotFound, invalidParameter } from '../../platform/errors.ts';
 import { pythonRepr } from '../../platform/python.ts';
 import { whereCompares, whereFinds } from '../../platform/search/compare.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
@@ -59,7 +59,7 @@ export async function searchLoggedModels(
   scope: number,
   search: LoggedModelSearch,
 ): Promise<{ rows: LoggedModelRow[]; nextPageToken: string | null }> {
-  const terms = parseFilter(search.filter).map(toTerm);
+  const terms = parseFilter(search.filter, { quoteFilter: true }).map(toTerm);
   const query = sqlBuilder('logged_models as l')
     .joinRaw('join experiments as e on e.experiment_id = l.experiment_id')
     .select(sqlBuilder.raw(LOGGED_MODEL_COLUMNS))
@@ -175,7 +175,7 @@ function sortModels(query: Knex.QueryBuilder, orderBy: LoggedModelSearch['order_
 function attributeSorts(name: string, descending: boolean): Sort[] {
   const key = resolveAlias(name);
   const attribute = Object.hasOwn(ATTRIBUTES, key) ? ATTRIBUTES[key] : undefined;
-  if (!attribute) throw invalidParameter(`Invalid order by field name: ${name}`);
+  if (!attribute) throw attributeNotFound(`Invalid order by field name: ${name}`);
   const sql = attribute.sort ?? attribute.sql;
   if (!attribute.nullable) return [{ sql, descending }];
   return [

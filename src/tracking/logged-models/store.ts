@@ -214,17 +214,20 @@ export async function deleteLoggedModelTag(db: Db, key: LoggedModelKey, tagKey: 
 const RECORD_VERSION = statement(
   'record_model_version_tag',
   `insert into logged_model_tags as old (model_id, key, value)
-   select model_id, 'mlflow.modelVersions', '[' || :entry || ']' from logged_models where model_id = :modelId
+   select l.model_id, 'mlflow.modelVersions', '[' || :entry || ']' ${FROM_MODEL}
    on conflict (model_id, key) do update set value = case
      when strpos(old.value, :entry) > 0 then old.value
      when old.value ~ '^\\s*\\[.*\\S.*\\]\\s*$' then left(rtrim(old.value, E' \\t\\r\\n'), -1) || ', ' || :entry || ']'
-     else excluded.value end`,
+     else excluded.value end
+   returning model_id`,
 );
 
 /**
  * Adds a registered version to the tag `mlflow.modelVersions` of the model it was made from, once
  * (mlflow/store/tracking/abstract_store.py, set_model_versions_tags). A tag that is no list is replaced.
+ * Resolves to whether the scope has such a model.
  */
-export async function recordModelVersionTag(db: Db, modelId: string, name: string, version: number): Promise<void> {
-  await run(db, RECORD_VERSION, { modelId, entry: `{"name": ${pythonJson(name)}, "version": ${version}}` });
+export async function recordModelVersionTag(db: Db, key: LoggedModelKey, name: string, version: number): Promise<boolean> {
+  const rows = await run(db, RECORD_VERSION, { ...key, entry: `{"name": ${pythonJson(name)}, "version": ${version}}` });
+  return rows.length > 0;
 }

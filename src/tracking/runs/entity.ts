@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { missingValue } from '../../platform/errors.ts';
 import { protoEnum } from '../../platform/fields.ts';
 import { checkLength } from '../../platform/names.ts';
 import { RunDatasetInput } from '../datasets/entity.ts';
@@ -12,15 +11,16 @@ const MAX_NAME_LENGTH = 250;
 /** A run's place: ids are unique over all scopes, but each is seen only in the scope of its experiment. */
 export type RunKey = { scope: number; runId: string };
 
-/** How a request names a run: old clients say `run_uuid` (see `runIdOf`). */
-export const runIdFields = { run_id: z.string().optional(), run_uuid: z.string().optional() };
+type NamesRun = { run_id?: string | undefined; run_uuid?: string | undefined };
 
-/** Throws INVALID_PARAMETER_VALUE when a request names no run. */
-export function runIdOf(input: { run_id?: string | undefined; run_uuid?: string | undefined }): string {
-  const id = input.run_id || input.run_uuid;
-  if (!id) throw missingValue('run_id');
-  return id;
-}
+/** The run that a request is about: old clients say `run_uuid`. */
+export const runIdOf = (input: NamesRun): string => input.run_id || input.run_uuid || '';
+
+/** The arguments of a call on a run (see `runIdOf`). One that names no run is told so before anything else. */
+export const withRunId = <Fields extends z.ZodRawShape>(fields: Fields) =>
+  z
+    .object({ run_id: z.string().optional(), run_uuid: z.string().optional(), ...fields })
+    .refine((input) => runIdOf(input as NamesRun) !== '', { path: ['run_id'], when: () => true });
 
 export const runStatus = protoEnum({ RUNNING: 1, SCHEDULED: 2, FINISHED: 3, FAILED: 4, KILLED: 5 });
 

@@ -2,13 +2,21 @@ import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import { int64, requiredText } from '../../platform/fields.ts';
-import { Metric, runIdFields, runIdOf } from './entity.ts';
+import { pythonInt } from '../../platform/python.ts';
+import { Metric, runIdOf, withRunId } from './entity.ts';
 import { findBulkMetricHistory, findMetricHistory, sampleMetricHistory } from './metric-history.ts';
+import { refuseUnknownRuns } from './store.ts';
 
 const MAX_RUNS = 100;
 const MAX_BULK_RESULTS = 25_000;
 const MAX_RESULTS_PER_RUN = 2500;
 const SEE_DOCS = ' See the API docs for more information about request parameters.';
+
+// These two calls read their numbers with Python's int() (mlflow/server/handlers.py, get_metric_history_bulk_interval_impl).
+const looseInt = z.preprocess((value) => {
+  const number = typeof value === 'string' ? pythonInt(value) : null;
+  return number === null ? value : Number(number);
+}, int64);
 
 const MetricOfRun = Metric.extend({ run_id: z.string() });
 
@@ -18,8 +26,7 @@ const getHistory = endpoint({
   method: 'GET',
   path: '/mlflow/metrics/get-history',
   effect: 'read',
-  input: z.object({
-    ...runIdFields,
+  input: withRunId({
     metric_key: requiredText,
     page_token: z.string().optional(),
     max_results: int64
@@ -33,6 +40,7 @@ const getHistory = endpoint({
   output: z.object({ metrics: z.array(Metric).optional(), next_page_token: z.string().optional() }),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
+    if (scope.named) await refuseUnknownRuns(db, scope.id, [key.runId]);
     const page = { maxResults: input.max_results, pageToken: input.page_token };
     const { rows, nextPageToken } = await findMetricHistory(db, key, input.metric_key, page);
     const metrics = rows.map(({ key, value, timestamp, step }) => ({ key, value, timestamp, step }));
@@ -49,7 +57,7 @@ const getBulkHistory = endpoint({
   input: z.object({
     run_id: z.array(z.string()).default([]),
     metric_key: z.string().optional(),
-    max_results: int64.pipe(z.number().nonnegative()).default(MAX_BULK_RESULTS),
+    max_results: looseInt.pipe(z.number().nonnegative()).default(MAX_BULK_RESULTS),
   }),
   output: z.object({ metrics: z.array(MetricOfRun) }),
   async handler({ db, scope, input }) {
@@ -78,9 +86,9 @@ const sampleHistory = endpoint({
         `GetMetricHistoryBulkInterval request must specify at most ${MAX_RUNS} run_ids. Received ${(input as string[]).length} run_ids.${SEE_DOCS}`,
     }),
     metric_key: requiredText,
-    start_step: int64.optional(),
-    end_step: int64.optional(),
-    max_results: int64
+    start_step: looseInt.optional(),
+    end_step: looseInt.optional(),
+    max_results: looseInt
       .pipe(
         z.number().refine((value) => value >= 1 && value <= MAX_RESULTS_PER_RUN, {
           message: `max_results must be between 1 and ${MAX_RESULTS_PER_RUN}.${SEE_DOCS}`,
@@ -91,6 +99,7 @@ const sampleHistory = endpoint({
   output: z.object({ metrics: z.array(MetricOfRun).optional() }),
   async handler({ db, scope, input }) {
     const range = stepRange(input.start_step, input.end_step);
+    if (scope.named) await refuseUnknownRuns(db, scope.id, input.run_ids);
     const metrics = await sampleMetricHistory(db, scope.id, {
       runIds: input.run_ids,
       metricKey: input.metric_key,

@@ -4,7 +4,7 @@ import { type Db, isDatabaseError, run, statement } from '../../platform/db/data
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { double, int64 } from '../../platform/fields.ts';
 import { checkKey, checkLength, lastValues } from '../../platform/names.ts';
-import { pythonRepr } from '../../platform/python.ts';
+import { pythonFloat, pythonRepr } from '../../platform/python.ts';
 import { ACTIVE_RUN } from './columns.ts';
 import { checkRunName, RUN_NAME_TAG, type RunKey } from './entity.ts';
 import {
@@ -35,6 +35,9 @@ export type Batch = { metrics: MetricInput[]; params: { key: string; value: stri
 /** Throws for too many entries, bad names and bad times. In messages `single` leaves out which entry it is: for the calls that log one thing. */
 export function checkBatch({ metrics, params, tags }: Batch, { single = false } = {}): void {
   const at = (list: string, i: number, field: string) => (single ? field : `${list}[${i}].${field}`);
+  if (metrics.some((metric) => (metric.dataset_name === '') !== (metric.dataset_digest === ''))) {
+    throw invalidParameter('Both dataset_name and dataset_digest must be provided if one is provided');
+  }
   for (const [i, metric] of metrics.entries()) {
     checkKey(at('metrics', i, 'name'), metric.key);
     if (metric.timestamp < 0) {
@@ -71,12 +74,6 @@ function checkCount(name: string, limit: number, count: number): void {
   throw invalidParameter(
     `A batch logging request can contain at most ${limit} ${name}. Got ${count} ${name}. Please split up ${name} across multiple requests and try again.`,
   );
-}
-
-function pythonFloat(value: number): string {
-  if (Number.isNaN(value)) return 'nan';
-  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
-  return Number.isInteger(value) && Math.abs(value) < 1e16 ? `${value}.0` : String(value);
 }
 
 const LOG_BATCH = statement(

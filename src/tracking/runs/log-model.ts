@@ -35,6 +35,17 @@ export function toHistoryEntry(modelJson: string): Entry {
   return { run_id, artifact_path, utc_time_created, model_uuid, flavors: Object.fromEntries(bare) };
 }
 
+const ascii = (value: unknown) =>
+  JSON.stringify(value).replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** JSON as Python's json.dumps writes it: spaces after commas and colons, ASCII only. */
+function pythonDumps(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(pythonDumps).join(', ')}]`;
+  if (!isEntry(value)) return ascii(value);
+  const fields = Object.entries(value).map(([key, item]) => `${ascii(key)}: ${pythonDumps(item)}`);
+  return `{${fields.join(', ')}}`;
+}
+
 // Text is joined, not JSON: reading and printing it again would change numbers and the order of keys.
 const APPEND_TO_HISTORY = statement(
   'append_to_model_history',
@@ -47,6 +58,6 @@ const APPEND_TO_HISTORY = statement(
 
 /** Adds a model to the run's history tag; two at once are both kept. Throws as `deleteRunTag` for an unknown or deleted run. */
 export async function recordLoggedModel(db: Db, key: RunKey, entry: Entry): Promise<void> {
-  const rows = await run(db, APPEND_TO_HISTORY, { ...key, entry: JSON.stringify(entry) });
+  const rows = await run(db, APPEND_TO_HISTORY, { ...key, entry: pythonDumps(entry) });
   if (rows.length === 0) throw await inactiveRun(db, key);
 }

@@ -4,7 +4,7 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, int64, requiredText } from '../../platform/fields.ts';
 import { pythonJson } from '../../platform/python.ts';
 import { datasetInput } from '../datasets/entity.ts';
-import { runIdFields, runIdOf } from './entity.ts';
+import { runIdOf, withRunId } from './entity.ts';
 import { type Batch, checkBatch, logBatch, metricFields } from './log-batch.ts';
 import { logInputs, logOutputs } from './log-inputs.ts';
 import { recordLoggedModel, toHistoryEntry } from './log-model.ts';
@@ -27,7 +27,7 @@ const logMetric = endpoint({
   method: 'POST',
   path: '/mlflow/runs/log-metric',
   effect: 'write',
-  input: z.object({ ...runIdFields, ...metricFields }),
+  input: withRunId(metricFields),
   output: Nothing,
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
@@ -46,7 +46,7 @@ const logParameter = endpoint({
   method: 'POST',
   path: '/mlflow/runs/log-parameter',
   effect: 'write',
-  input: z.object({ ...runIdFields, ...keyAndValue }),
+  input: withRunId(keyAndValue),
   output: Nothing,
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
@@ -63,7 +63,7 @@ const setTag = endpoint({
   method: 'POST',
   path: '/mlflow/runs/set-tag',
   effect: 'write',
-  input: z.object({ ...runIdFields, ...keyAndValue }),
+  input: withRunId(keyAndValue),
   output: Nothing,
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };

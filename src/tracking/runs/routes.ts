@@ -5,7 +5,7 @@ import { experimentId, experimentIds } from '../experiments/entity.ts';
 import { atLeastOne } from '../max-results.ts';
 import { stagesOf, viewType } from '../view-type.ts';
 import { createRun } from './create-run.ts';
-import { checkRunName, Run, RunInfo, runIdFields, runIdOf, runStatus, toRun, toRunInfo } from './entity.ts';
+import { checkRunName, Run, RunInfo, runIdOf, runStatus, toRun, toRunInfo, withRunId } from './entity.ts';
 import { historyEndpoints } from './history-routes.ts';
 import { logEndpoints } from './log-routes.ts';
 import { searchRuns } from './search.ts';
@@ -40,7 +40,7 @@ const get = endpoint({
   method: 'GET',
   path: '/mlflow/runs/get',
   effect: 'read',
-  input: z.object(runIdFields),
+  input: withRunId({}),
   output: z.object({ run: Run }),
   async handler({ db, scope, input }) {
     return { run: toRun(await getRun(db, { scope: scope.id, runId: runIdOf(input) })) };
@@ -53,7 +53,7 @@ const update = endpoint({
   method: 'POST',
   path: '/mlflow/runs/update',
   effect: 'write',
-  input: z.object({ ...runIdFields, status: runStatus.optional(), end_time: int64.optional(), run_name: z.string().optional() }),
+  input: withRunId({ status: runStatus.optional(), end_time: int64.optional(), run_name: z.string().optional() }),
   output: z.object({ run_info: RunInfo }),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };

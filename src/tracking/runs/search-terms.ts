@@ -44,13 +44,13 @@ const DATASET_COLUMNS: Record<string, string> = { name: 'd.name', digest: 'd.dig
 const ORDERINGS = ['>', '>=', '!=', '=', '<', '<='];
 const TEXTS = ['!=', '=', 'LIKE', 'ILIKE'];
 
-/** What a name in filter or order_by stands for. Attributes have their own spelling here, whatever alias they came under. */
-export type RunField = { type: Type; key: string };
+/** What a name in filter or order_by stands for. An attribute's key has its own spelling, whatever alias it was `written` as. */
+export type RunField = { type: Type; key: string; written: string };
 
 export type RunTerm = RunField & { comparator: string; value: string | number | string[] };
 
-/** Resolves `params.alpha`, `status`, `` tags.`a b` ``. Throws INVALID_PARAMETER_VALUE with MLflow's sentence for what there is not. */
-export function identifyRunField(identifier: string): RunField {
+/** Resolves `params.alpha`, `status`, `` tags.`a b` ``; `ordering` knows fewer names of attributes. Throws INVALID_PARAMETER_VALUE with MLflow's sentence for what there is not. */
+export function identifyRunField(identifier: string, { ordering = false } = {}): RunField {
   const dot = identifier.indexOf('.');
   const prefix = dot < 0 ? 'attribute' : trimBackticks(identifier.slice(0, dot));
   const type = TYPES.find((known) => known === prefix) ?? (Object.hasOwn(ALIASES, prefix) ? ALIASES[prefix] : undefined);
@@ -61,13 +61,14 @@ export function identifyRunField(identifier: string): RunField {
   if (type === 'dataset' && !Object.hasOwn(DATASET_COLUMNS, written)) {
     throw invalidParameter(`Invalid dataset key '${written}' specified. Valid keys are '${pythonSet(Object.keys(DATASET_COLUMNS))}'`);
   }
-  if (type !== 'attribute') return { type, key: written };
+  if (type !== 'attribute') return { type, key: written, written };
   const key = Object.hasOwn(ATTRIBUTE_ALIASES, written) ? (ATTRIBUTE_ALIASES[written] ?? '') : written;
-  if (!Object.hasOwn(ATTRIBUTE_COLUMNS, key)) {
-    const valid = [...Object.keys(ATTRIBUTE_COLUMNS), ...Object.keys(ATTRIBUTE_ALIASES)];
+  const aliases = Object.keys(ATTRIBUTE_ALIASES).filter((alias) => !ordering || ATTRIBUTE_ALIASES[alias] === 'start_time');
+  if (!Object.hasOwn(ATTRIBUTE_COLUMNS, written) && !aliases.includes(written)) {
+    const valid = [...Object.keys(ATTRIBUTE_COLUMNS), ...aliases];
     throw invalidParameter(`Invalid attribute key '${written}' specified. Valid keys are '${pythonSet(valid)}'`);
   }
-  return { type, key };
+  return { type, key, written };
 }
 
 const trimBackticks = (text: string) => text.replace(/^`(.*)`$/s, '$1');
@@ -85,16 +86,16 @@ export function toRunTerm({ identifier, comparator, value }: FilterClause): RunT
   const field = identifyRunField(identifier);
   if (value.kind === 'none') {
     if (field.type === 'tag' || field.type === 'parameter') return { ...field, comparator, value: '' };
-    throw invalidParameter(`IS NULL / IS NOT NULL is only supported for tags and params, not for '${field.type}' '${field.key}'`);
+    throw invalidParameter(`IS NULL / IS NOT NULL is only supported for tags and params, not for '${field.type}' '${field.written}'`);
   }
   return { ...field, comparator, value: readValue(field, value) };
 }
 
-function readValue({ type, key }: RunField, value: FilterClause['value']): RunTerm['value'] {
+function readValue({ type, key, written }: RunField, value: FilterClause['value']): RunTerm['value'] {
   const isText = value.kind === 'string' || value.kind === 'identifier';
   if (type === 'metric' || (type === 'attribute' && NUMERIC_ATTRIBUTES.includes(key))) {
     if (value.kind === 'number') return Number(value.text);
-    const what = type === 'metric' ? 'metric' : `numeric attribute: ${key}`;
+    const what = type === 'metric' ? 'metric' : `numeric attribute: ${written}`;
     throw invalidParameter(`Expected numeric value type for ${what}. Found ${value.text}`);
   }
   if (isText) return unquote(value.text);
@@ -129,7 +130,10 @@ function refuseComparator({ type, key, comparator, value }: RunTerm): void {
   const valid = isNumber ? ORDERINGS : [...TEXTS, ...lists, ...nulls];
   // A list goes with IN alone, which the stock server finds out only in its database.
   if (valid.includes(comparator) && Array.isArray(value) === lists.includes(comparator)) return;
-  throw invalidParameter(`Invalid comparator '${comparator}' not one of '${pythonSet(valid)}'`);
+  // The stock server leaves the last quote out for most kinds, and lists the comparators of texts for numeric attributes.
+  const named = type === 'attribute' ? [...TEXTS, 'IN', 'NOT IN'] : valid;
+  const quote = type === 'parameter' || (type === 'attribute' && !isNumber) ? "'" : '';
+  throw invalidParameter(`Invalid comparator '${comparator}' not one of '${pythonSet(named)}${quote}`);
 }
 
 /** A NaN is stored as 0: it meets `!=` and nothing else. */

@@ -44,7 +44,7 @@ export async function searchRuns(db: Db, scope: number, search: RunSearch): Prom
 function sortRuns(query: Knex.QueryBuilder, orderBy: string[]): Sort[] {
   const fields = orderBy.map((clause) => {
     const { key, descending } = parseOrderBy(clause);
-    return { ...identifyRunField(key), descending };
+    return { ...identifyRunField(key, { ordering: true }), descending };
   });
   if (new Set(fields.map(({ type, key }) => `${type} ${key}`)).size < fields.length) {
     throw invalidParameter(`\`order_by\` contains duplicate fields: [${orderBy.map(pythonRepr).join(', ')}]`);

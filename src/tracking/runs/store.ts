@@ -14,7 +14,7 @@ function single<Row>(rows: Row[], key: RunKey): Row {
   return rows[0];
 }
 
-// The artifacts' place goes before a query string, as mlflow/utils/uri.py (append_to_uri_path).
+// The artifacts' place goes before a query string, and the scheme is in lower case, as mlflow/utils/uri.py (append_to_uri_path) has it.
 const INSERT_RUN = statement(
   'insert_run',
   `with experiment as (
@@ -23,7 +23,8 @@ const INSERT_RUN = statement(
    r as (
      insert into runs (run_id, experiment_id, name, user_id, status, start_time, artifact_uri)
      select :runId, experiment_id, :name, :userId, 'RUNNING', :startTime::bigint,
-       regexp_replace(artifact_location, '/?(\\?.*)?$', '/' || :runId || '/artifacts\\1')
+       coalesce(lower(substring(artifact_location from '^[A-Za-z0-9+.-]+:')), '') ||
+         regexp_replace(regexp_replace(artifact_location, '^[A-Za-z0-9+.-]+:', ''), '/?(\\?.*)?$', '/' || :runId || '/artifacts\\1')
      from experiment where lifecycle_stage = 'active'
      returning *),
    tags as (
@@ -137,4 +138,21 @@ export async function deleteRunTag(db: Db, key: RunKey, tagKey: string): Promise
   const [row] = await run<{ found: boolean }>(db, DELETE_TAG, { ...key, key: tagKey });
   if (!row) throw await inactiveRun(db, key);
   if (!row.found) throw doesNotExist(`No tag with name: ${tagKey} in run with id ${key.runId}`);
+}
+
+const FIND_UNKNOWN = statement(
+  'find_unknown_run',
+  `select given.run_id from unnest(:runIds::text[]) with ordinality as given (run_id, place)
+   where not exists (
+     select from runs r join experiments e on e.experiment_id = r.experiment_id where r.run_id = given.run_id and e.scope_id = :scope)
+   order by given.place limit 1`,
+);
+
+/**
+ * Throws RESOURCE_DOES_NOT_EXIST for the first run the scope has not. Where metrics are read the stock server asks so with workspaces only
+ * (mlflow/store/tracking/sqlalchemy_workspace_store.py, _validate_run_accessible); without them such a run has no points.
+ */
+export async function refuseUnknownRuns(db: Db, scope: number, runIds: string[]): Promise<void> {
+  const [unknown] = await run<{ run_id: string }>(db, FIND_UNKNOWN, { scope, runIds });
+  if (unknown) throw notFound(unknown.run_id);
 }

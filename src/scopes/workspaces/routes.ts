@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { endpoint, streamEndpoint } from '../../endpoint.ts';
+import { invalidParameter } from '../../platform/errors.ts';
+import { deleteWorkspace } from './delete-workspace.ts';
+import {
+  DELETION_MODES,
+  type DeletionMode,
+  defaultArtifactRoot,
+  description,
+  newWorkspaceName,
+  removableWorkspaceName,
+  toWorkspace,
+  traceArchivalConfig,
+  Workspace,
+  workspaceName,
+} from './entity.ts';
+import { getWorkspace, insertWorkspace, listWorkspaces, updateWorkspace, type WorkspaceSettings } from './store.ts';
+
+const settingsFields = {
+  description: description.optional(),
+  default_artifact_root: defaultArtifactRoot.optional(),
+  trace_archival_config: traceArchivalConfig.optional(),
+};
+const oneWorkspace = z.object({ workspace: Workspace });
+
+type SettingsInput = z.output<z.ZodObject<typeof settingsFields>>;
+
+const toSettings = (input: SettingsInput): WorkspaceSettings => ({
+  description: input.description ?? null,
+  root: input.default_artifact_root ?? null,
+  location: input.trace_archival_config?.location ?? null,
+  retention: input.trace_archival_config?.retention ?? null,
+});
+
+const list = endpoint({
+  op: 'workspace.list',
+  summary: 'List the workspaces',
+  method: 'GET',
+  path: '/mlflow/workspaces',
+  apiVersion: '3.0',
+  effect: 'read',
+  input: z.object({}),
+  output: z.object({ workspaces: z.array(Workspace) }),
+  async handler({ db }) {
+    return { workspaces: (await listWorkspaces(db)).map(toWorkspace) };
+  },
+});
+
+const create = endpoint({
+  op: 'workspace.create',
+  summary: 'Make a workspace',
+  method: 'POST',
+  path: '/mlflow/workspaces',
+  apiVersion: '3.0',
+  effect: 'write',
+  status: 201,
+  input: z.object({ name: newWorkspaceName, ...settingsFields }),
+  output: oneWorkspace,
+  async handler({ db, input }) {
+    return { workspace: toWorkspace(await insertWorkspace(db, input.name, toSettings(input))) };
+  },
+});
+
+const get = endpoint({
+  op: 'workspace.get',
+  summary: 'Get a workspace',
+  method: 'GET',
+  path: '/mlflow/workspaces/:workspace_name',
+  apiVersion: '3.0',
+  effect: 'read',
+  input: z.object({ workspace_name: workspaceName }),
+  output: oneWorkspace,
+  async handler({ db, input }) {
+    return { workspace: toWorkspace(await getWorkspace(db, input.workspace_name)) };
+  },
+});
+
+const update = endpoint({
+  op: 'workspace.update',
+  summary: 'Change what is given of a workspace; an empty text takes a setting back',
+  method: 'PATCH',
+  path: '/mlflow/workspaces/:workspace_name',
+  apiVersion: '3.0',
+  effect: 'write',
+  input: z.object({ workspace_name: workspaceName, ...settingsFields }),
+  output: oneWorkspace,
+  async handler({ db, input }) {
+    const settings = toSettings(input);
+    if (Object.values(settings).every((setting) => setting === null)) {
+      throw invalidParameter('Workspace update must have at least one key');
+    }
+    return { workspace: toWorkspace(await updateWorkspace(db, input.workspace_name, settings)) };
+  },
+});
+
+/** Reads its mode from the query, unlike other DELETEs, and answers without a body. */
+const remove = streamEndpoint({
+  op: 'workspace.delete',
+  summary: 'Remove a workspace: empty ones only, or with all that is in it, or after moving that to the default workspace',
+  method: 'DELETE',
+  path: '/mlflow/workspaces/:workspace_name',
+  apiVersion: '3.0',
+  effect: 'write',
+  input: z.object({
+    workspace_name: removableWorkspaceName,
+    mode: z
+      .string()
+      .default('RESTRICT')
+      .pipe(
+        z.custom<DeletionMode>((mode) => DELETION_MODES.includes(mode as DeletionMode), {
+          error: ({ input }) => `Invalid deletion mode '${input}'. Must be one of: ${DELETION_MODES.join(', ')}`,
+        }),
+      ),
+  }),
+  async handler({ db, webhooks, input, res }) {
+    await deleteWorkspace(db, input.workspace_name, input.mode);
+    await webhooks.reload();
+    res.writeHead(204).end();
+  },
+});
+
+export const workspaceEndpoints = [list, create, get, update, remove];
