@@ -11,6 +11,8 @@ export type Step = {
   /** As `raw`, for what is no text; nothing in it is replaced. */
   bytes?: Uint8Array;
   headers?: Record<string, string>;
+  /** Headers of the answer that are compared too. */
+  compareHeaders?: readonly string[];
   /** Names for parts of the answer: `{ run: 'run.info.run_id' }`. */
   save?: Record<string, string>;
   /** Lists of the answer whose order the stock server leaves open. */

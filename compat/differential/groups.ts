@@ -13,10 +13,12 @@ import { runArtifacts } from './cases/run-artifacts.ts';
 import { runs } from './cases/runs.ts';
 import { runsLog } from './cases/runs-log.ts';
 import { runsSearch } from './cases/runs-search.ts';
+import { security } from './cases/security.ts';
 import { webhooks } from './cases/webhooks.ts';
 import { workspaces } from './cases/workspaces.ts';
 
 export const groups: Group[] = [
+  security,
   registeredModels,
   modelVersions,
   registrySearch,

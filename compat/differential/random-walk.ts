@@ -19,8 +19,8 @@ export function randomWalk(seed: number, length: number): Case {
     () => post('registered-models/create', { name: name(), description: value(), tags: [{ key: key(), value: value() }] }),
     () => post('registered-models/create', { name: name() }),
     // A taken name is told without SQL (docs/differences.md).
-    () => post('registered-models/rename', { name: name(), new_name: name() }, { leaveOut: ['message'] }),
-    () => patch('registered-models/update', { name: name(), description: value() }),
+    () => post('registered-models/rename', { name: name(), new_name: name() }, { leaveOut: ['message', 'aliases'] }),
+    () => patch('registered-models/update', { name: name(), description: value() }, ALIASES_LISTED),
     () => del('registered-models/delete', { name: name() }),
     () => post('registered-models/set-tag', { name: name(), key: key(), value: value() }),
     () => del('registered-models/delete-tag', { name: name(), key: key() }),

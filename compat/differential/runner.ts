@@ -34,7 +34,7 @@ async function runCase(group: string, one: Case, n: string, stockUrl: string, ou
 }
 
 // What clients read of a download; the values of ETag and Last-Modified are each server's own.
-const COMPARED_HEADERS = ['content-disposition', 'content-range', 'accept-ranges', 'content-length'] as const;
+const DOWNLOAD_HEADERS = ['content-disposition', 'content-range', 'accept-ranges', 'content-length'] as const;
 
 /** Sends one step. The body of the answer is parsed when it is JSON; other text is compared as it is. */
 async function send(base: string, step: Step, saved: Record<string, string>): Promise<Answer> {
@@ -62,17 +62,22 @@ async function send(base: string, step: Step, saved: Record<string, string>): Pr
   agent.destroy();
   const contentType = (reply.headers['content-type'] ?? '').split(';')[0] ?? '';
   // Without content its type says nothing.
-  const answer = { status: reply.statusCode ?? 0, contentType: reply.statusCode === 204 ? '' : contentType };
+  const pickHeaders = (names: readonly string[]) =>
+    Object.fromEntries(names.flatMap((name) => (reply.headers[name] === undefined ? [] : [[name, reply.headers[name]]])));
+  const answer = {
+    status: reply.statusCode ?? 0,
+    contentType: reply.statusCode === 204 ? '' : contentType,
+    ...(step.compareHeaders && { headers: pickHeaders(step.compareHeaders) }),
+  };
   const download = reply.headers['content-disposition'] !== undefined;
   if (contentType === 'application/json' && !download) {
     return { ...answer, body: parsed(answered.toString()) };
   }
   if (!download) return { ...answer, body: answered.toString() };
-  const compared = COMPARED_HEADERS.flatMap((name) => (reply.headers[name] === undefined ? [] : [[name, reply.headers[name]]]));
   // Byte for byte: a char for each.
   return {
     ...answer,
-    headers: { ...Object.fromEntries(compared), type: reply.headers['content-type'] },
+    headers: { ...pickHeaders(DOWNLOAD_HEADERS), type: reply.headers['content-type'] },
     body: answered.toString('latin1'),
   };
 }

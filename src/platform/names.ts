@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalidParameter } from './errors.ts';
 import { checkedBy } from './fields.ts';
-import { normpath, pythonJson, pythonRepr } from './python.ts';
+import { normpath, pythonRepr, shownJson } from './python.ts';
 
 const MAX_TAG_KEY_LENGTH = 250;
 
@@ -10,7 +10,7 @@ export function refusePathLike(parameter: string, name: string): void {
   const normal = normpath(name);
   if (normal === name && normal !== '.' && !normal.startsWith('..') && !normal.startsWith('/')) return;
   throw invalidParameter(
-    `Invalid value ${pythonJson(name)} for parameter '${parameter}' supplied: Names may be treated as files in certain cases, and must not resolve to other names` +
+    `Invalid value ${shownJson(name)} for parameter '${parameter}' supplied: Names may be treated as files in certain cases, and must not resolve to other names` +
       ` when treated as such. This name would resolve to ${pythonRepr(normal)}`,
   );
 }
@@ -19,7 +19,7 @@ export function refusePathLike(parameter: string, name: string): void {
 export function checkKey(parameter: string, key: string): void {
   if (!/^[/\w.\- :\p{L}\p{N}\p{M}]*\n?$/u.test(key)) {
     throw invalidParameter(
-      `Invalid value ${pythonJson(key)} for parameter '${parameter}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.),` +
+      `Invalid value ${shownJson(key)} for parameter '${parameter}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.),` +
         ' spaces ( ), colon(:) and slashes (/).',
     );
   }

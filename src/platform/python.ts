@@ -51,7 +51,7 @@ function digitValue(digit: string): number {
 
 const SHOWN_CHARACTERS = 1000;
 
-/** JSON as Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it: ASCII only. Long values are cut. */
+/** JSON as Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it: ASCII only. */
 export function pythonJson(value: unknown): string {
   const sorted = (_: string, item: unknown) =>
     typeof item === 'object' && item !== null && !Array.isArray(item)
@@ -63,8 +63,13 @@ export function pythonJson(value: unknown): string {
   } catch {
     return '(too deeply nested)';
   }
-  const ascii = text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return ascii.length > SHOWN_CHARACTERS ? `${ascii.slice(0, SHOWN_CHARACTERS)}...` : ascii;
+  return text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** The same for a message, where long values are cut. */
+export function shownJson(value: unknown): string {
+  const text = pythonJson(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
 }
 
 /** The name of Python's type for a JSON value. */

@@ -58,7 +58,7 @@ const version = streamEndpoint({
   scoped: false,
   input: z.object({}),
   async handler({ res }) {
-    res.setHeader('Content-Type', 'text/plain; charset=utf-8');
+    res.setHeader('Content-Type', 'text/html; charset=utf-8');
     res.end(MLFLOW_VERSION);
   },
 });

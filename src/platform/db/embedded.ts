@@ -84,13 +84,29 @@ export async function startEmbeddedPostgres(dataDir: string, postgresFlags: stri
       stopping = true;
       await recovery;
       // The lock goes with PostgreSQL, not before: a server that starts in between must not get one that is about to stop.
-      await asPostgres(binaries.pg_ctl, ['stop', '--wait', '--mode', 'fast', '--pgdata', cluster]).catch(async (error) => {
-        if ((await runningPort(cluster)) !== undefined) throw new Error(`The embedded PostgreSQL did not stop. ${outputOf(error)}`);
-      });
+      await stopPostgres(cluster, (args) => asPostgres(binaries.pg_ctl, args));
       await guard.end().catch(() => {});
     },
   };
 }
+
+const STOP_TRIES = 5;
+
+/** pg_ctl is in our process group, so a second Ctrl-C ends it: it is run again while PostgreSQL is still there. */
+async function stopPostgres(cluster: string, pgCtl: (args: string[]) => Promise<unknown>): Promise<void> {
+  const pid = await postmasterPid(cluster);
+  let failure: unknown;
+  for (let tried = 0; pid && isAlive(pid) && tried < STOP_TRIES; tried++) {
+    await pgCtl(['stop', '--wait', '--mode', 'fast', '--pgdata', cluster]).catch((error) => {
+      failure = error;
+    });
+  }
+  if (pid && isAlive(pid) && (await isPostgres(pid))) throw new Error(`The embedded PostgreSQL did not stop. ${outputOf(failure)}`);
+}
+
+const readLockFile = async (cluster: string) =>
+  (await fs.readFile(path.join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+const postmasterPid = async (cluster: string) => Number((await readLockFile(cluster))[0]);
 
 /** PostgreSQL could not be started; it may be that remains of a killed one are not gone yet. */
 class StartError extends Error {}
@@ -192,8 +208,7 @@ async function holdInstanceLock(url: string, dataDir: string): Promise<pg.Client
 
 /** The port of a PostgreSQL that runs on this cluster, or undefined. Clears a lock file whose process is something else. */
 async function runningPort(cluster: string): Promise<number | undefined> {
-  const lockFile = path.join(cluster, 'postmaster.pid');
-  const lines = (await fs.readFile(lockFile, 'utf8').catch(() => '')).split('\n');
+  const lines = await readLockFile(cluster);
   const pid = Number(lines[0]);
   const port = Number(lines[3]);
   if (!pid || !isAlive(pid)) return undefined;
@@ -202,7 +217,7 @@ async function runningPort(cluster: string): Promise<number | undefined> {
     await sleep(100);
   }
   // PostgreSQL itself clears the file of a dead process; only a live one with the same number would stop it.
-  if (isAlive(pid) && !(await isPostgres(pid))) await fs.rm(lockFile, { force: true });
+  if (isAlive(pid) && !(await isPostgres(pid))) await fs.rm(path.join(cluster, 'postmaster.pid'), { force: true });
   return undefined;
 }
 

@@ -44,19 +44,16 @@ export function securityGuard(
       log.warn({ host: req.headers.host }, 'refused a Host header; name it in MLFLOW_SERVER_ALLOWED_HOSTS if it is yours');
       return refuse(res, 403, INVALID_HOST);
     }
+    if (!anyOrigin) res.setHeader('Vary', 'Origin');
     const { origin } = req.headers;
     if (origin !== undefined) {
+      if (!anyOrigin) res.setHeader('Access-Control-Allow-Credentials', 'true');
+      if (mayRead(origin)) res.setHeader('Access-Control-Allow-Origin', anyOrigin ? '*' : origin);
+      if (req.method === 'OPTIONS' && req.headers['access-control-request-method']) return answerPreflight(req, res, mayRead(origin));
+      res.setHeader('Access-Control-Expose-Headers', '*');
       if (/^\/(ajax-)?api\//.test(path) && /^(POST|PUT|DELETE|PATCH)$/.test(req.method ?? '') && !mayWrite(origin)) {
         log.warn({ origin }, 'refused a page of another origin; name it in MLFLOW_SERVER_CORS_ALLOWED_ORIGINS if it is yours');
         return refuse(res, 403, BLOCKED_ORIGIN);
-      }
-      if (!anyOrigin) res.setHeader('Vary', 'Origin');
-      if (req.method === 'OPTIONS' && req.headers['access-control-request-method'])
-        return answerPreflight(req, res, anyOrigin, mayRead(origin));
-      if (mayRead(origin)) {
-        res.setHeader('Access-Control-Allow-Origin', anyOrigin ? '*' : origin);
-        if (!anyOrigin) res.setHeader('Access-Control-Allow-Credentials', 'true');
-        res.setHeader('Access-Control-Expose-Headers', '*');
       }
     }
     if (req.method === 'OPTIONS' && /^\/(ajax-)?api\//.test(path)) {
@@ -67,14 +64,13 @@ export function securityGuard(
   };
 }
 
-function answerPreflight(req: IncomingMessage, res: ServerResponse, anyOrigin: boolean, allowed: boolean): boolean {
-  if (!allowed) return refuse(res, 400, 'Disallowed CORS origin');
-  res.setHeader('Access-Control-Allow-Origin', anyOrigin ? '*' : (req.headers.origin ?? ''));
-  if (!anyOrigin) res.setHeader('Access-Control-Allow-Credentials', 'true');
+/** What a page may send is told to a foreign one too, as by the stock server: it is the refusal that browsers heed. */
+function answerPreflight(req: IncomingMessage, res: ServerResponse, allowed: boolean): boolean {
   res.setHeader('Access-Control-Allow-Methods', ALLOWED_METHODS);
-  res.setHeader('Access-Control-Allow-Headers', req.headers['access-control-request-headers'] ?? '*');
   res.setHeader('Access-Control-Max-Age', PREFLIGHT_MAX_AGE_S);
-  return refuse(res, 200, 'OK');
+  const asked = req.headers['access-control-request-headers'];
+  if (asked) res.setHeader('Access-Control-Allow-Headers', asked);
+  return allowed ? refuse(res, 200, 'OK') : refuse(res, 400, 'Disallowed CORS origin');
 }
 
 function refuse(res: ServerResponse, status: number, text: string): true {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { invalidParameter, type MlflowError, malformedRequest, missingValue, SEE_DOCS } from '../errors.ts';
-import { pythonJson, pythonType } from '../python.ts';
+import { pythonType, shownJson } from '../python.ts';
 
 type Fields = {
   name: string;
@@ -135,7 +135,7 @@ function toMlflowError(issues: z.core.$ZodIssue[], input: unknown, fields: Field
 /** "Invalid value … Hint: Value was of type …", with the value as Python's json.dumps(sort_keys=True) prints it. */
 function wrongType(path: string, value: unknown): MlflowError {
   return invalidParameter(
-    `Invalid value ${pythonJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'.${SEE_DOCS}`,
+    `Invalid value ${shownJson(value)} for parameter '${path}' supplied:  Hint: Value was of type '${pythonType(value)}'.${SEE_DOCS}`,
   );
 }
 

@@ -12,10 +12,10 @@ const MAX_BULK_RESULTS = 25_000;
 const MAX_RESULTS_PER_RUN = 2500;
 const SEE_DOCS = ' See the API docs for more information about request parameters.';
 
-// These two calls read their numbers with Python's int() (mlflow/server/handlers.py, get_metric_history_bulk_interval_impl).
+// Two calls read their numbers with Python's int() (mlflow/server/handlers.py, get_metric_history_bulk_interval_impl); all are limits, so clamped.
 const looseInt = z.preprocess((value) => {
   const number = typeof value === 'string' ? pythonInt(value) : null;
-  return number === null ? value : Number(number);
+  return number === null ? value : Math.max(Math.min(Number(number), Number.MAX_SAFE_INTEGER), Number.MIN_SAFE_INTEGER);
 }, int64);
 
 const MetricOfRun = Metric.extend({ run_id: z.string() });

@@ -23,7 +23,7 @@ export function findMetricHistory(
     .where({ 'm.run_id': key.runId, 'm.key': metricKey, 'e.scope_id': key.scope });
   return fetchPage<MetricRow>(db, query, {
     sorts: ['m.timestamp', 'm.step', 'm.value', 'm.is_nan::integer'].map((sql) => ({ sql, descending: false })),
-    limit: page.maxResults ?? Number.MAX_SAFE_INTEGER - 1,
+    limit: Math.min(page.maxResults ?? Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER - 1),
     pageToken: page.pageToken,
     fingerprint: ['metric_history', key.scope, key.runId, metricKey],
   });
