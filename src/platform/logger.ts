@@ -9,8 +9,7 @@ export async function openLogger(level: string): Promise<{ log: Logger; flush: (
       sync: true,
       singleLine: true,
       ignore: 'pid,hostname,op,method,path,status,ms',
-      messageFormat: (line, key) =>
-        line['op'] ? `${line['method']} ${line['path']} ${line['status']} ${line['ms']} ms` : String(line[key]),
+      messageFormat: (line, key) => (line.op ? `${line.method} ${line.path} ${line.status} ${line.ms} ms` : String(line[key])),
     });
     return { log: pino({ level, base: null }, stream), flush: () => {} };
   }

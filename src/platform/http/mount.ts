@@ -119,10 +119,12 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, 
       : await endpoint.handler({ ...available, input });
     sendJson(res, endpoint.status ?? 200, output);
   };
+  // What probes ask all the time would drown the rest.
+  const level = endpoint.scoped === false ? 'debug' : 'info';
   return (req, res, path, params) => {
     const started = performance.now();
     res.once('close', () => {
-      log.info(
+      log[level](
         { op: endpoint.op, method: req.method, path, status: res.statusCode, ms: Math.round((performance.now() - started) * 10) / 10 },
         'request',
       );
