@@ -264,3 +264,8 @@ describe('an experiment of another scope', () => {
     expect(there.body.experiment).toMatchObject({ name: 'theirs', workspace: 'team-b' });
   });
 });
+
+it('answers an artifact_location that is encoded over and over with a 400, soon', async () => {
+  const reply = await server.post('experiments/create', { name: 'encoded', artifact_location: `s3://b/x?%${'25'.repeat(300_000)}2e` });
+  expect([reply.status, reply.body.message]).toEqual([400, 'Invalid query string']);
+});

@@ -1,7 +1,9 @@
 import { invalidParameter } from './errors.ts';
-import { refuseHostScheme } from './uri.ts';
+import { decodeFully, refuseHostScheme } from './uri.ts';
 
 const MAX_LENGTH = 2048;
+// As the stock server (mlflow/utils/uri.py, _decode).
+const MAX_DECODINGS = 10;
 const OBJECT_STORES = ['s3', 'gs', 'wasb', 'wasbs', 'abfs', 'dbfs'];
 
 /**
@@ -16,7 +18,8 @@ export function checkStorageLocation(field: string, location: string): void {
   const hash = rest.indexOf('#');
   if (hash >= 0 && hash < rest.length - 1) throw invalidParameter(`'${field}' URL can't include fragments or params.`);
   const query = rest.indexOf('?');
-  if (query >= 0 && decodeFully(rest.slice(query)).includes('..')) throw invalidParameter('Invalid query string');
+  const decoded = decodeFully(query >= 0 ? rest.slice(query) : '', MAX_DECODINGS);
+  if (!decoded.done || decoded.text.includes('..')) throw invalidParameter('Invalid query string');
   refuseHostScheme(field, location);
   if (kind === 'runs') throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
   if (location.length > MAX_LENGTH) {
@@ -32,9 +35,4 @@ export function checkStorageLocation(field: string, location: string): void {
       `Invalid ${field} '${location}': its scheme is none of ${OBJECT_STORES.join(', ')} and mlflow-artifacts. ${instead}`,
     );
   }
-}
-
-function decodeFully(text: string): string {
-  const decoded = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return decoded === text ? text : decodeFully(decoded);
 }

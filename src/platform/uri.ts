@@ -22,3 +22,19 @@ export function refuseHostScheme(field: string, uri: string): void {
       'server would connect to the host named in the URI. Set the MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES environment variable on the server to allow it.',
   );
 }
+
+/**
+ * Undoes percent-encoding and `+` until nothing changes, or `most` times; sequences that are not UTF-8 become U+FFFD. `done` is false when it would go on:
+ * a long text may be encoded as often as it has characters, so whoever takes long ones sets a limit.
+ */
+export function decodeFully(text: string, most = Number.POSITIVE_INFINITY): { text: string; done: boolean } {
+  let decoded = text;
+  for (let i = 0; i < most; i++) {
+    const next = decoded
+      .replaceAll('+', ' ')
+      .replace(/(%[0-9a-f]{2})+/gi, (encoded) => Buffer.from(encoded.replaceAll('%', ''), 'hex').toString('utf8'));
+    if (next === decoded) return { text: decoded, done: true };
+    decoded = next;
+  }
+  return { text: decoded, done: false };
+}

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { sqlBuilder } from '../platform/db/database.ts';
 import { invalidParameter } from '../platform/errors.ts';
-import { pythonRepr } from '../platform/python.ts';
+import { pythonFloat, pythonRepr } from '../platform/python.ts';
 import { whereCompares, whereFinds } from '../platform/search/compare.ts';
 import { type FilterClause, trimKey, unquote } from '../platform/search/parse-filter.ts';
 import { IS_PROMPT_TAG } from './registered-models/entity.ts';
@@ -52,7 +52,7 @@ function attributeTerm(key: string, { comparator, value }: FilterClause, fields:
     if (!NUMERIC_COMPARATORS.includes(comparator)) throw invalidParameter(`Invalid comparator for attribute ${key}: ${comparator}`);
     if (!/^\s*[+-]?\d+\s*$/.test(text)) {
       throw invalidParameter(
-        `Invalid value for numeric attribute '${key}': ${value.kind === 'number' ? pythonFloat(text) : pythonRepr(text)}`,
+        `Invalid value for numeric attribute '${key}': ${value.kind === 'number' ? pythonFloat(Number(text)) : pythonRepr(text)}`,
       );
     }
     return { type: 'attribute', key, comparator, value: Number(text) };
@@ -74,9 +74,6 @@ function numberRefused(text: string, fields: AttributeFields): string {
     ? "Only the '{'creation_timestamp', 'version_number', 'last_updated_timestamp'}' attributes support comparison with numeric values."
     : `Expected a quoted string value or a list of quoted string values for attributes. Got value ${text}`;
 }
-
-const pythonFloat = (text: string) =>
-  Number.isInteger(Number(text)) && !/e/i.test(String(Number(text))) ? `${Number(text)}.0` : String(Number(text));
 
 function listsOnlyFor(fields: AttributeFields) {
   const names = Object.keys(fields)

@@ -1,27 +1,19 @@
 import { invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { normpath } from '../../platform/python.ts';
-import { splitUri } from '../../platform/uri.ts';
+import { decodeFully, splitUri } from '../../platform/uri.ts';
 
 /** A path on some machine's own disk: no scheme, or `file:`. */
 export const isLocalUri = (uri: string): boolean => ['', 'file'].includes(splitUri(uri).scheme);
 
 /** Throws for a source whose path is not absolute or has `.` or `..` segments, also behind percent-encoding. */
 export function refuseRelativeSource(source: string): void {
-  const decoded = decodeFully(source);
+  const decoded = decodeFully(source).text;
   const path = splitUri(decoded).path.replace(/\/+$/, '').replace(/\/+/g, '/');
   if (path.startsWith('/') && !path.includes('\0') && !decoded.split('/').includes('..') && normpath(path) === path) return;
   throw invalidParameter(
     `Invalid model version source: '${source}'. If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path` +
       ' must be provided without relative path references present. Please provide an absolute path.',
   );
-}
-
-/** Undoes percent-encoding and `+` until nothing changes; sequences that are not UTF-8 stay. */
-function decodeFully(text: string): string {
-  const decoded = text
-    .replaceAll('+', ' ')
-    .replace(/(%[0-9a-f]{2})+/gi, (encoded) => Buffer.from(encoded.replaceAll('%', ''), 'hex').toString('utf8'));
-  return decoded === text ? text : decodeFully(decoded);
 }
 
 /** True when a URI is `root` or below it, comparing decoded path segments. */
@@ -36,7 +28,11 @@ export function isWithin(uri: string, root: string): boolean {
   );
 }
 
-const segments = (path: string) => path.split('/').filter(Boolean).map(decodeFully);
+const segments = (path: string) =>
+  path
+    .split('/')
+    .filter(Boolean)
+    .map((segment) => decodeFully(segment).text);
 
 /** What a `models:/` URI names. */
 export type ModelUri =
