@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Memory, memoryOf } from './processes.ts';
+import { type Memory, memoryOf } from '../compat/servers/processes.ts';
+import {
+  oursAsShipped,
+  oursByNpmStart,
+  oursOnSharedPostgres,
+  type Recipe,
+  type Site,
+  startServer,
+  stock,
+} from '../compat/servers/servers.ts';
 import { atLeast, atMost, type Gate } from './report.ts';
-import { oursAsShipped, oursByNpmStart, oursOnSharedPostgres, type Recipe, type Site, startServer, stock } from './servers.ts';
 import { median } from './statistics.ts';
 
 const IDLE_MS = 5_000;

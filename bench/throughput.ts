@@ -1,10 +1,10 @@
 import path from 'node:path';
+import { freePort, isHealthy, waitUntil } from '../compat/servers/ports.ts';
+import { cpuSecondsOf, start, tailOf } from '../compat/servers/processes.ts';
+import { oursOnSharedPostgres, type Server, type Site, startServer, stock } from '../compat/servers/servers.ts';
 import { applyLoad, Connection, type Slice } from './load.ts';
 import { checkReply, get, makeFixture, type Operation, operations, type Target } from './operations.ts';
-import { freePort, isHealthy, waitUntil } from './ports.ts';
-import { cpuSecondsOf, start, tailOf } from './processes.ts';
 import { atLeast, format, type Gate } from './report.ts';
-import { oursOnSharedPostgres, type Server, type Site, startServer, stock } from './servers.ts';
 import { median } from './statistics.ts';
 
 const WARM_UP_SECONDS = 1;

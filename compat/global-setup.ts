@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { type Server, startServer } from './server.ts';
-import { ensureVenv, findPython } from './venv.ts';
+import { ensureVenv, findPython } from './servers/venv.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

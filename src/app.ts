@@ -13,6 +13,7 @@ export function createApp({
   db,
   blobs,
   webhooks,
+  locations,
   log,
   security,
 }: Omit<Services, 'scope'> & { log: Logger; security: SecuritySettings }): RequestListener {
@@ -20,6 +21,12 @@ export function createApp({
     log,
     security,
     announcer,
-    services: async (req, { scoped }) => ({ db, blobs, webhooks, scope: scoped === false ? DEFAULT_SCOPE : await addressScope(db, req) }),
+    services: async (req, { scoped }) => ({
+      db,
+      blobs,
+      webhooks,
+      locations,
+      scope: scoped === false ? DEFAULT_SCOPE : await addressScope(db, req),
+    }),
   });
 }

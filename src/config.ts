@@ -2,6 +2,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { SecuritySettings } from './platform/http/security.ts';
+import { pythonPattern } from './platform/python-pattern.ts';
+import type { LocationRules } from './platform/uri.ts';
 import type { WebhookSettings } from './registry/webhooks/open.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -63,6 +65,22 @@ const schema = z.object({
     .enum(['true', 'false'], 'must be true or false')
     .default('false')
     .describe('true switches the checks of Host and Origin off.'),
+  MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return pythonPattern(text);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: `must be a regular expression that can be read here: ${(error as Error).message}` });
+        return z.NEVER;
+      }
+    })
+    .optional()
+    .describe('Regular expression that must match somewhere in the source of every new model version.'),
+  MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES: list.describe(
+    'Schemes by which artifact locations may name a host, such as hdfs,http,https. Default: none.',
+  ),
+  MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH: wholeNumber(1, 100_000).default(2048).describe('Longest artifact location, in characters.'),
   MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY: z
     .string()
     .regex(/^[\w+/-]{43}=?$/, 'must be 32 bytes in base64, as `openssl rand -base64 32` prints them')
@@ -87,6 +105,7 @@ const schema = z.object({
     .optional()
     .describe('How often a webhook delivery is tried again. Default: for 24 hours, with growing pauses.'),
   MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS: wholeNumber(1, 1000).default(10).describe('How many webhook deliveries run at once.'),
+  WEBHOOK_LOG_DAYS: wholeNumber(0, 365).default(7).describe('Days for which the log of webhook deliveries shows those that have ended.'),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -102,6 +121,7 @@ export type Config = Readonly<{
   artifactsUrl: string;
   s3Endpoint: string | undefined;
   security: SecuritySettings;
+  locations: LocationRules;
   webhooks: WebhookSettings;
   logLevel: (typeof LOG_LEVELS)[number];
 }>;
@@ -137,6 +157,11 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       frameOptions: settings.MLFLOW_SERVER_X_FRAME_OPTIONS,
       disabled: settings.MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE === 'true',
     },
+    locations: {
+      allowedHostSchemes: settings.MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES.map((scheme) => scheme.toLowerCase()),
+      maxLength: settings.MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH,
+      versionSource: settings.MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX,
+    },
     webhooks: {
       encryptionKey: settings.MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY,
       keyFile: path.join(dataDir, 'webhook-secrets.key'),
@@ -145,6 +170,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       timeoutSeconds: settings.MLFLOW_WEBHOOK_REQUEST_TIMEOUT,
       maxRetries: settings.MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES,
       maxWorkers: settings.MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS,
+      logDays: settings.WEBHOOK_LOG_DAYS,
     },
     logLevel: settings.LOG_LEVEL,
   });

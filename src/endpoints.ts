@@ -4,6 +4,7 @@ import type { Services } from './endpoint.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
 import { modelVersionEndpoints } from './registry/model-versions/routes.ts';
 import { registeredModelEndpoints } from './registry/registered-models/routes.ts';
+import { webhookDeliveryEndpoints } from './registry/webhooks/delivery-routes.ts';
 import { webhookEndpoints } from './registry/webhooks/routes.ts';
 import { workspaceEndpoints } from './scopes/workspaces/routes.ts';
 import { serverInfoEndpoints } from './server-info/routes.ts';
@@ -27,4 +28,5 @@ export const endpoints: AnyEndpoint<Services>[] = [
   ...registeredModelEndpoints,
   ...modelVersionEndpoints,
   ...webhookEndpoints,
+  ...webhookDeliveryEndpoints,
 ];

@@ -67,7 +67,7 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
   const webhooks = await openWebhooks(db, config.webhooks, log);
-  const server = createServer(createApp({ db, blobs, webhooks, log, security: config.security }));
+  const server = createServer(createApp({ db, blobs, webhooks, locations: config.locations, log, security: config.security }));
   await listen(server.http, config);
   return { server, db, webhooks };
 }

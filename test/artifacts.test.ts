@@ -223,5 +223,5 @@ describe('paths that could lead elsewhere', () => {
 
 it('answers 405 with the methods there are for a path with parameters', async () => {
   const reply = await request(server.url).post(`${ARTIFACTS}/some/file`);
-  expect([reply.status, reply.headers.allow, reply.body.error_code]).toEqual([405, 'PUT, GET, DELETE', 'BAD_REQUEST']);
+  expect([reply.status, reply.headers.allow, reply.body.error_code]).toEqual([405, 'PUT, GET, DELETE, HEAD, OPTIONS', 'BAD_REQUEST']);
 });

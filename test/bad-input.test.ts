@@ -237,7 +237,7 @@ describe('addresses and methods', () => {
   it('a wrong method is a 405 that names the right ones', async () => {
     const reply = await send('delete', 'registered-models/create', {});
     expectRefusal(reply);
-    expect([reply.status, reply.headers.allow]).toEqual([405, 'POST']);
+    expect([reply.status, reply.headers.allow]).toEqual([405, 'POST, OPTIONS']);
   });
 });
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ensureVenv, findPython } from '../compat/venv.ts';
+import { ensureVenv, findPython } from '../compat/servers/venv.ts';
 import type { BlobStore } from '../src/artifacts/blobs/blob-store.ts';
 import { openLocalStore } from '../src/artifacts/blobs/local.ts';
 import { openS3Store } from '../src/artifacts/blobs/s3.ts';

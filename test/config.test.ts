@@ -45,6 +45,17 @@ describe('settings', () => {
     ['ARTIFACTS_URL', 'foo', 'ARTIFACTS_URL: must be file:///folder or s3://bucket/prefix (it is "foo"). See --help.'],
     ['S3_ENDPOINT', 'minio', 'S3_ENDPOINT: must be a URL (it is "minio"). See --help.'],
     ['LOG_LEVEL', 'loud', 'LOG_LEVEL: must be one of trace, debug, info, warn, error, silent (it is "loud"). See --help.'],
+    [
+      'MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX',
+      '(team',
+      'MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX: must be a regular expression that can be read here: Invalid regular expression: /(team/u: Unterminated' +
+        ' group (it is "(team"). See --help.',
+    ],
+    [
+      'MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH',
+      '0',
+      'MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH: must be a whole number from 1 to 100000 (it is "0"). See --help.',
+    ],
   ])('refuse %s=%s in one sentence', (name, value, sentence) => {
     expect(complaintAbout([], { [name]: value })).toBe(sentence);
     expect(complaintAbout([`--${name.toLowerCase().replaceAll('_', '-')}`, value])).toBe(sentence);

@@ -209,6 +209,7 @@ describe('what an experiment cannot be asked', () => {
     ['experiments/set-experiment-tag', { experiment_id: '0' }, 400, "Missing value for required parameter 'key'."],
     ['experiments/search-datasets', {}, 400, 'SearchDatasets request must specify at least one experiment_id.'],
     ['experiments/search-datasets', { experiment_ids: [...'012345678901234567890'] }, 400, 'cannot specify more than 20 experiment_ids'],
+    ['experiments/search-datasets', { experiment_ids: Array(21).fill('x') }, 400, 'cannot specify more than 20 experiment_ids'],
   ])('%s %j', async (path, body, status, message) => {
     const reply = await server.post(path, body);
     expect(reply.status).toBe(status);

@@ -103,6 +103,7 @@ describe('a version of a run’s model', () => {
       (await server.get(ARTIFACTS, { path: uri.replace('mlflow-artifacts:/', '') })).body.files.map(({ path }: { path: string }) => path),
     ).toEqual(['MLmodel', 'data']);
     expect((await server.get('/model-versions/get-artifact', { name, version: '1', path: 'MLmodel' })).status).toBe(200);
+    expect((await server.get('//model-versions/get-artifact', { name, version: '1', path: 'MLmodel' })).status).toBe(200);
   });
 
   it('cannot be written to', async () => {

@@ -71,6 +71,14 @@ describe('registered-models/create', () => {
       { name: 'x', tags: 'y' },
       `Invalid value "y" for parameter 'tags' supplied:  Hint: Value was of type 'str'. See the API docs for more information about request parameters.`,
     ],
+    [
+      '{"name": 9.0}',
+      "Invalid value 9.0 for parameter 'name' supplied:  Hint: Value was of type 'float'. See the API docs for more information about request parameters.",
+    ],
+    [
+      '{"name": "9.0", "tags": {"b": [1.0, 1e2, -0.0, 1], "a": "\\"2.0"}}',
+      `Invalid value {"a":"\\"2.0","b":[1.0,100.0,-0.0,1]} for parameter 'tags' supplied:  Hint: Value was of type 'dict'. See the API docs for more information about request parameters.`,
+    ],
   ])('refuses %j with the stock server’s sentence', async (body, message) => {
     const reply = await server.post('registered-models/create', body);
     expect([reply.status, reply.body.error_code, reply.body.message]).toEqual([400, 'INVALID_PARAMETER_VALUE', message]);
@@ -85,6 +93,11 @@ describe('a registered model', () => {
     }
     const reply = await server.get('registered-models/get').set('Content-Type', 'application/json').send(JSON.stringify({ name }));
     expect(reply.body.registered_model.name).toBe(name);
+  });
+
+  it('is looked up by the very name asked for, whatever it looks like', async () => {
+    const reply = await server.get('registered-models/get?name=a//api/b');
+    expect(reply.body.message).toBe("Invalid model name 'a//api/b'. Names cannot contain '/' or ':'.");
   });
 
   it('loses its description when an update leaves it out', async () => {

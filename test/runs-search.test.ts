@@ -76,6 +76,8 @@ describe('runs/search', () => {
     ['metrics.`val/loss` = 5', 'r0'],
     ['metrics."val/loss" = 5.0', 'r0'],
     ["params.p = '1'", 'r0'],
+    // As the stock server's parser: without AND all before IS NULL is the name of a tag, which no run has.
+    ["tags.t = 'x' params.p IS NULL", 'r2 R3 r0 r1 r4'],
     ["params.p = '1\\'", ''],
     ['params.from IS NULL AND metrics.m = 2', 'r1'],
     ["parameters.p != '1'", 'r2 r1 r4'],
@@ -187,6 +189,9 @@ describe('what runs/search refuses', () => {
     [{ filter: "lifecycle_stage = 'active'" }, "Invalid attribute key 'lifecycle_stage' specified."],
     [{ filter: "dataset.source = 'x'" }, "Invalid dataset key 'source' specified."],
     [{ filter: 'metrics.m > 1 OR metrics.m < 0' }, "Invalid clause(s) in filter string: 'OR'"],
+    [{ filter: "tags.t = 'x' params.p IS NULL AND foo" }, "Invalid clause(s) in filter string: 'foo'"],
+    [{ filter: 'metrics.m > 1 - 2' }, 'Expected numeric value type for metric. Found 1 - 2'],
+    [{ filter: "tags.t = 'x' AND tags.t IS  NOT  NULL" }, "Invalid clause(s) in filter string: 'tags.t', 'IS', 'NOT  NULL'"],
     [{ filter: ' ' }, "Invalid filter ' '. Could not be parsed."],
     [{ filter: "tags.t = 'x'; delete from runs" }, 'Search filter contained multiple expression'],
     [{ filter: "tags.t LIKE '%\\'" }, "Invalid pattern '%\\' for LIKE: it ends with a backslash"],

@@ -50,6 +50,10 @@ describe('registered-models/search', () => {
     ["tags.`mlflow.prompt.is_prompt` = 'true'", ['greeting']],
     ["name like 'a%' AND tag.`mlflow.prompt.is_prompt` != 'true'", ['alpha']],
     ["name = 'alpha' AND", ['alpha']],
+    ["name = 'alpha' tags.team = 'risk'", ['alpha']],
+    ["name\n!=\t'alpha'AND name LIKE'al%'", []],
+    ["name IN ('al' 'pha', 'it\\'s')", ['alpha', "it's"]],
+    ["name IN ('\\x61lpha')", ['alpha']],
   ])('%s finds %j', async (filter, expected) => {
     expect(await models(filter)).toEqual(expected);
   });
@@ -70,6 +74,21 @@ describe('registered-models/search', () => {
       "name = 'x'; drop table runs",
       `Search filter contained multiple expression "name = 'x'; drop table runs". Provide AND-ed expression list.`,
     ],
+    // What the stock server's parser makes of a filter that is no list of comparisons.
+    ["name = 'a' foo", "Invalid clause(s) in filter string: name = 'a' foo"],
+    ["(name = 'a' AND tags.x = 'b')", "Invalid clause(s) in filter string: (name = 'a' AND tags.x = 'b')"],
+    ["tags.x = 'a', name = 'b'", "Invalid clause(s) in filter string: tags.x = 'a', name = 'b'"],
+    ["name = 'it's'", "Invalid clause(s) in filter string: name = 'it's, '"],
+    ["name BETWEEN 'a' AND 'b'", "Invalid clause(s) in filter string: name, BETWEEN, 'a', 'b'"],
+    ["tags.a-b = 'x'", "Invalid comparison clause. Expected 'Identifier' found 'tags.a-b'"],
+    ["'a' = name", "Invalid comparison clause. Expected 'Identifier' found ''a''"],
+    ['name = x-y', 'Expected a quoted string value or a list of quoted string values for attributes. Got value x-y'],
+    ['tags.x = NULL', "Expected a quoted string value for tag (e.g. 'my-value'). Got value NULL"],
+    [
+      'name IN (1, 2)',
+      'While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: (1, 2)',
+    ],
+    ["name IN ('a',,'b')", 'While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list.'],
     ['name IN ()', 'While parsing a list in the query, expected a non-empty list of string values, but got empty list'],
   ])('%s is a 400: %s', async (filter, message) => {
     const reply = await server.get('registered-models/search', { filter });

@@ -21,6 +21,10 @@ const as = (workspace: Workspace) => {
   };
 };
 
+/** The statements that requests made: webhooks are looked after every second by the server itself. */
+const asked = (calls: unknown[][]) =>
+  calls.map(([query]) => (query as { name: string }).name).filter((name) => !/webhook|awaited/.test(name));
+
 const remove = (name: string, mode = 'RESTRICT') => request(server.url).delete(`${WORKSPACES}/${name}`).query({ mode });
 
 async function makeWorkspace(more: Record<string, unknown> = {}): Promise<string> {
@@ -104,11 +108,20 @@ describe('a request', () => {
     expect([experiment.artifact_location, experiment.workspace]).toEqual([`mlflow-artifacts:/workspaces/default/${id}`, 'default']);
   });
 
+  it.each(['s3://bucket/x', 'file:///tmp/x', 'folder'])('lets nobody choose where an experiment lies: %s', async (artifact_location) => {
+    const reply = await as('default').post('experiments/create', { name: freshName(), artifact_location });
+    expect([reply.status, reply.body.error_code, reply.body.message]).toEqual([
+      400,
+      'INVALID_PARAMETER_VALUE',
+      'artifact_location cannot be specified when workspaces are enabled',
+    ]);
+  });
+
   it('that names an unknown workspace is refused, but liveness, version and server-info are told without a database', async () => {
     expect((await as('nowhere').get('experiments/get', { experiment_id: '0' })).body.message).toBe("Workspace 'nowhere' not found");
     const query = vi.spyOn(server.db, 'query');
     for (const path of ['/health', '/version', '/api/3.0/mlflow/server-info']) await as('nowhere').get(path).expect(200);
-    expect(query).not.toHaveBeenCalled();
+    expect(asked(query.mock.calls)).toEqual([]);
     query.mockRestore();
   });
 
@@ -116,7 +129,7 @@ describe('a request', () => {
     const name = await makeWorkspace();
     const query = vi.spyOn(server.db, 'query');
     for (const workspace of [undefined, 'default', name, name, name]) await as(workspace).get('experiments/get', { experiment_id: '0' });
-    expect(query).toHaveBeenCalledTimes(6);
+    expect(asked(query.mock.calls)).toHaveLength(6);
     query.mockRestore();
   });
 
@@ -234,6 +247,17 @@ describe('removing a workspace', () => {
     expect([reply.status, reply.body.error_code]).toEqual([409, 'INVALID_STATE']);
     expect(reply.body.message).toContain(`  - registered_models: '${taken}'\n`);
     expect((await as(name).post('experiments/search', { max_results: 10 })).body.experiments).toHaveLength(1);
+  });
+
+  it('with SET_DEFAULT names each webhook that has the name of one of the default workspace, once', async () => {
+    const name = await makeWorkspace();
+    const hook = { name: freshName(), url: 'https://8.8.8.8/x', events: [{ entity: 'MODEL_VERSION', action: 'CREATED' }] };
+    for (const workspace of [undefined, undefined, name, name]) await as(workspace).post('webhooks', hook).expect(200);
+    await as(name)
+      .post('webhooks', { ...hook, name: freshName() })
+      .expect(200);
+    const reply = await remove(name, 'SET_DEFAULT');
+    expect([reply.status, reply.body.message.match(/ {2}- .*/g)]).toEqual([409, Array(2).fill(`  - webhooks: '${hook.name}'`)]);
   });
 
   it.each(['CASCADE', 'SET_DEFAULT', 'RESTRICT'])('with %s loses no race against those who write to it', async (mode) => {

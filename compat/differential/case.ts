@@ -21,13 +21,24 @@ export type Step = {
   ordered?: string[];
   /** Fields left out of the comparison at any depth, where a listed difference touches every answer. */
   leaveOut?: string[];
+  /** Asked again with each answer's own `next_page_token` until there is none: the pages are compared, and there must be at least so many. */
+  everyPage?: number;
   /**
-   * A difference that docs/differences.md lists: why ours is better. Then ours must answer a 4xx in MLflow's shape, or exactly `ours` when that is given.
+   * A difference that docs/differences.md lists: why ours is better. Then ours must answer a 4xx in MLflow's shape, or `ours` when that is given.
    * The step fails when both agree after all: then the list is wrong.
    */
   differs?: string;
-  ours?: { status: number; body?: unknown };
+  ours?: Expected;
+  /** A request nobody thought of: where the stock server breaks (5xx, or SQL in the text) ours may refuse, and a sentence about a mistake may have other words. */
+  random?: true;
 };
+
+/**
+ * What ours answers where it differs: the whole body, or the part that proves the improvement (`has`), by paths such as `runs.0.info.run_name` or
+ * `runs.length`. Values are as the comparison sees them, with its marks (`<now>`, `<run>`); undefined is what must not be there. A part that the stock
+ * server's answer has too proves nothing, so the step fails.
+ */
+export type Expected = { status: number; body: unknown } | { status: number; has: Record<string, unknown> };
 
 /** Steps in order on both servers; every answer is compared. `{{n}}` is a name no other case uses. */
 export type Case = { name: string; steps: Step[] };
@@ -55,7 +66,7 @@ export const eachAfter = (name: string, before: Step[], steps: Step[]): Case[] =
   steps.map((step, i) => ({ name: `${name} ${i + 1}`, steps: [...before, step] }));
 
 /** Steps whose difference docs/differences.md lists. */
-export const listed = (differs: string, steps: Step[], ours?: Step['ours']): Step[] =>
+export const listed = (differs: string, steps: Step[], ours?: Expected): Step[] =>
   steps.map((step) => ({ ...step, differs, ...(ours && { ours }) }));
 
 /** The same body once for each of many values of one field. */

@@ -2,11 +2,11 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { cleanUp } from '../../bench/clean-up.ts';
-import { openDatabases } from '../../bench/postgres.ts';
-import { startServer as startBeside, stock } from '../../bench/servers.ts';
 import { type Server, startServer } from '../server.ts';
-import { ensureVenv, findPython } from '../venv.ts';
+import { cleanUp } from '../servers/clean-up.ts';
+import { openDatabases } from '../servers/postgres.ts';
+import { startServer as startBeside, stock } from '../servers/servers.ts';
+import { ensureVenv, findPython } from '../servers/venv.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,18 +1,21 @@
 import { groups } from './groups.ts';
+import { randomFilters } from './random-filters.ts';
 import { randomWalk } from './random-walk.ts';
 import { type Outcome, report, runGroups, shortestFailure } from './runner.ts';
 
 // Compares two servers that run already:
-// node --import tsx compat/differential/main.ts <stock URL> <our URL> [URL of a stock server with --enable-workspaces] [group ... | --walk <seed> [steps]]
+// node --import tsx compat/differential/main.ts <stock URL> <our URL> [URL of a stock server with --enable-workspaces] [group ... | --walk <seed> [steps] | --filters <seed> [count]]
 const [stock, ours, ...wanted] = process.argv.slice(2);
 const stockWithWorkspaces = wanted[0]?.startsWith('http') ? wanted.shift() : undefined;
 if (!stock || !ours) throw new Error('Give the address of a stock server and of ours, and the groups wanted if not all.');
-const [, seed, steps = '150'] = wanted;
+const [how, seed, count = '150'] = wanted;
 const outcomes =
-  wanted[0] === '--walk'
-    ? await runGroups([{ group: 'walk', cases: [randomWalk(Number(seed), Number(steps))] }], stock, ours)
-    : await runWanted(stock, ours);
-console.log(wanted[0] === '--walk' ? shortestFailure(outcomes) || `${outcomes.length} steps agree` : report(outcomes));
+  how === '--walk'
+    ? await runGroups([{ group: 'walk', cases: [randomWalk(Number(seed), Number(count))] }], stock, ours)
+    : how === '--filters'
+      ? await runGroups([{ group: 'filters', cases: randomFilters(Number(seed), Number(count)) }], stock, ours)
+      : await runWanted(stock, ours);
+console.log(how === '--walk' ? shortestFailure(outcomes) || `${outcomes.length} steps agree` : report(outcomes));
 process.exitCode = outcomes.some(({ problem }) => problem !== null) ? 1 : 0;
 
 /** A group that needs workspaces is left out when no such server is given. */

@@ -1,4 +1,5 @@
 import { type Case, del, get, patch, post, type Step } from './case.ts';
+import { picker, randomNumbers } from './random-numbers.ts';
 
 const ALIASES_LISTED = { leaveOut: ['aliases'], unordered: ['model_versions'] };
 const STAGES = ['None', 'Staging', 'Production', 'Archived'];
@@ -8,8 +9,8 @@ const STAGES = ['None', 'Staging', 'Production', 'Archived'];
  * later. The same seed makes the same walk.
  */
 export function randomWalk(seed: number, length: number): Case {
-  const random = generator(seed);
-  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  const random = randomNumbers(seed);
+  const pick = picker(random);
   const name = () => pick(['{{n}}-a', '{{n}}-b', '{{n}}-c']);
   const version = () => pick(['1', '1', '2', '2', '3', '4', '5']);
   const key = () => pick(['k', 'l']);
@@ -65,15 +66,4 @@ export function randomWalk(seed: number, length: number): Case {
     () => get('model-versions/get-download-uri', { name: name(), version: version() }),
   ];
   return { name: `walk ${seed}`, steps: Array.from({ length }, () => pick(random() < 0.6 ? writes : reads)()) };
-}
-
-/** Mulberry32: small, and the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

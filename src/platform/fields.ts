@@ -1,17 +1,29 @@
 import { z } from 'zod';
+import { exactInteger, type Int64 } from './json.ts';
 import { pythonInt } from './python.ts';
 
 /** A string the caller must give: absent, null and `""` are all "missing" (as mlflow/server/handlers.py, _assert_required). */
 export const requiredText = z.string().min(1);
 
-/** A 64-bit integer of proto-JSON: a number without a fraction, or a text that Python's int() reads, without spaces. */
-export const int64 = z.preprocess(
+const isInt64 = (value: unknown): boolean =>
+  Number.isSafeInteger(value) ||
+  ((typeof value === 'bigint' || Number.isInteger(value)) && BigInt.asIntN(64, BigInt(value as Int64)) === BigInt(value as Int64));
+
+/** A 64-bit integer of proto-JSON, exactly: a number without a fraction, or a text that Python's int() reads, without spaces. For what is stored. */
+export const exactInt64 = z.preprocess(
   (value) => {
     const number = typeof value === 'string' && !value.includes(' ') ? pythonInt(value) : null;
-    return number === null ? value : Number(number);
+    return number === null ? value : exactInteger(String(number));
   },
-  z.number().refine((value) => Number.isInteger(value) && Math.abs(value) <= 2 ** 63, { params: { wrongType: true } }),
+  // Not aborting: a rule over several fields is still looked at.
+  z.custom<Int64>(isInt64, { params: { expected: 'number' }, abort: false }),
 );
+
+/** The same as a number, which is close enough for limits. */
+export const int64 = exactInt64.transform(Number);
+
+/** A 64-bit integer in an answer. */
+export const shownInt64 = z.union([z.int(), z.bigint()]);
 
 const DIGITS = '\\d+(?:_\\d+)*';
 const DECIMAL = new RegExp(`^[+-]?(?:${DIGITS}\\.?(?:${DIGITS})?|\\.${DIGITS})(?:e[+-]?${DIGITS})?$`, 'i');
@@ -19,6 +31,7 @@ const DECIMAL = new RegExp(`^[+-]?(?:${DIGITS}\\.?(?:${DIGITS})?|\\.${DIGITS})(?
 /** A double of proto-JSON: a number, or a text that Python's float() reads: decimal, `"NaN"` (not `"nan"`), `"Infinity"`. */
 export const double = z.preprocess(
   (value) => {
+    if (typeof value === 'bigint') return Number(value);
     if (typeof value !== 'string') return value;
     const text = value.trim();
     if (DECIMAL.test(text)) return Number(text.replaceAll('_', ''));

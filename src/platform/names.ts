@@ -15,9 +15,17 @@ export function refusePathLike(parameter: string, name: string): void {
   );
 }
 
-/** The one rule for keys of tags and params and names of metrics (mlflow/utils/validation.py, _validate_tag_name and its siblings; Python's `$` lets a last newline pass). */
+/** Throws for line breaks, tabs and the like in a name: nobody can see them, or type them again. */
+export function refuseControlCharacters(parameter: string, name: string): void {
+  if (!/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return;
+  throw invalidParameter(
+    `Invalid value ${shownJson(name)} for parameter '${parameter}' supplied: Names must not contain control characters such as line breaks and tabs.`,
+  );
+}
+
+/** The one rule for keys of tags and params and names of metrics (mlflow/utils/validation.py, _validate_tag_name and its siblings; a newline at the end is refused too). */
 export function checkKey(parameter: string, key: string): void {
-  if (!/^[/\w.\- :\p{L}\p{N}\p{M}]*\n?$/u.test(key)) {
+  if (!/^[/\w.\- :\p{L}\p{N}]*$/u.test(key)) {
     throw invalidParameter(
       `Invalid value ${shownJson(key)} for parameter '${parameter}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), periods (.),` +
         ' spaces ( ), colon(:) and slashes (/).',

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { stringifyExactJson } from './json.ts';
 
 /** Python's posixpath.normpath: `a//b` -> `a/b`, `a/` -> `a`, `` -> `.`; exactly two leading slashes stay. */
 export function normpath(name: string): string {
@@ -29,7 +30,8 @@ export function pythonFloat(value: number): string {
   if (value !== 0 && (exponent < -4 || exponent >= 16)) {
     return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
   }
-  return Number.isInteger(value) ? `${value}.0` : String(value);
+  if (!Number.isInteger(value)) return String(value);
+  return Object.is(value, -0) ? '-0.0' : `${value}.0`;
 }
 
 /** Python's int() of a string: surrounding white space, a sign, underscores between digits, any script's digits. Null where it raises. */
@@ -51,20 +53,30 @@ function digitValue(digit: string): number {
 
 const SHOWN_CHARACTERS = 1000;
 
+/** `{ [PYTHON_FLOAT]: 9 }` stands for the number that Python writes `9.0`. No request has such a key: texts with U+0000 are refused. */
+export const PYTHON_FLOAT = '\0float';
+
 /** JSON as Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it: ASCII only. */
 export function pythonJson(value: unknown): string {
-  const sorted = (_: string, item: unknown) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item;
   let text: string;
   try {
-    text = JSON.stringify(value, sorted) ?? 'null';
+    text = writeJson(value);
   } catch {
     return '(too deeply nested)';
   }
   return text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
+
+function writeJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(writeJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return stringifyExactJson(value) ?? 'null';
+  const float = markedFloat(value);
+  if (float !== undefined) return Number.isFinite(float) ? pythonFloat(float) : String(float);
+  const items = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${items.map(([key, item]) => `${JSON.stringify(key)}:${writeJson(item)}`).join(',')}}`;
+}
+
+const markedFloat = (value: object): number | undefined => (value as { [PYTHON_FLOAT]?: number })[PYTHON_FLOAT];
 
 /** The same for a message, where long values are cut. */
 export function shownJson(value: unknown): string {
@@ -76,6 +88,8 @@ export function shownJson(value: unknown): string {
 export function pythonType(value: unknown): string {
   if (value === null || value === undefined) return 'NoneType';
   if (Array.isArray(value)) return 'list';
+  if (typeof value === 'bigint') return 'int';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  if (typeof value === 'object' && markedFloat(value) !== undefined) return 'float';
   return { string: 'str', boolean: 'bool' }[typeof value as string] ?? 'dict';
 }

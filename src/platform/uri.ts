@@ -10,13 +10,29 @@ export function splitUri(uri: string): UriParts {
   return { scheme: scheme.toLowerCase(), authority, path };
 }
 
-// Schemes whose URI names a host that the server itself would connect to (mlflow/store/artifact/host_policy.py).
+/** What places of artifacts callers may name: settings of the stock server. */
+export type LocationRules = {
+  /** MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES, in lower case. */
+  allowedHostSchemes: readonly string[];
+  /** MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH, in characters. */
+  maxLength: number;
+  /** MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX: what every source of a model version must have in it; undefined: anything. */
+  versionSource: RegExp | undefined;
+};
+
+// Schemes whose URI names a host that the stock server itself would connect to (mlflow/store/artifact/host_policy.py).
 const HOST_SCHEMES = ['http', 'https', 'ftp', 'sftp', 'hdfs', 'viewfs', 'r2', 'b2', 'abfss'];
 
-/** Throws for a URI by which a caller could make the server connect to a host of the caller's choice. `field` is the argument's name. */
-export function refuseHostScheme(field: string, uri: string): void {
+/** True for a URI that names the host its artifacts are on. */
+export function namesHost(uri: string): boolean {
   const { scheme, authority } = splitUri(uri);
-  if (!HOST_SCHEMES.includes(scheme) && !(scheme === 'mlflow-artifacts' && authority !== '')) return;
+  return HOST_SCHEMES.includes(scheme) || (scheme === 'mlflow-artifacts' && authority !== '');
+}
+
+/** Throws for a URI that names a host by a scheme that is not allowed to. `field` is the argument's name. */
+export function refuseHostScheme(field: string, uri: string, { allowedHostSchemes }: LocationRules): void {
+  const { scheme } = splitUri(uri);
+  if (!namesHost(uri) || allowedHostSchemes.includes(scheme)) return;
   throw invalidParameter(
     `'${field}' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking server's configured artifact storage, so the ` +
       'server would connect to the host named in the URI. Set the MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES environment variable on the server to allow it.',

@@ -48,6 +48,7 @@ function attributeTerm(key: string, { comparator, value }: FilterClause, fields:
   const field = fields[key];
   if (field?.numeric) {
     if (value.kind === 'list') throw listsOnlyFor(fields);
+    if (value.kind === 'other') throw textExpected(value.text);
     const text = value.kind === 'number' ? value.text : unquote(value.text);
     if (!NUMERIC_COMPARATORS.includes(comparator)) throw invalidParameter(`Invalid comparator for attribute ${key}: ${comparator}`);
     if (!/^\s*[+-]?\d+\s*$/.test(text)) {
@@ -62,17 +63,22 @@ function attributeTerm(key: string, { comparator, value }: FilterClause, fields:
     if (comparator !== 'IN' && comparator !== 'NOT IN') throw invalidParameter(`Invalid comparator for attribute: ${comparator}`);
     return { type: 'attribute', key, comparator, value: value.items };
   }
-  if (value.kind === 'number') throw invalidParameter(numberRefused(value.text, fields));
+  if (value.kind === 'number') throw numberRefused(value.text, fields);
+  if (value.kind === 'other') throw textExpected(value.text);
   const text = value.kind === 'none' ? '' : unquote(value.text);
   if (!STRING_COMPARATORS.includes(comparator)) throw invalidParameter(`Invalid comparator for attribute: ${comparator}`);
   return { type: 'attribute', key, comparator, value: text };
 }
 
+const textExpected = (text: string) =>
+  invalidParameter(`Expected a quoted string value or a list of quoted string values for attributes. Got value ${text}`);
+
 /** Both searches refuse a number for a text, each with a sentence of its own. */
-function numberRefused(text: string, fields: AttributeFields): string {
-  return Object.values(fields).some(({ numeric }) => numeric)
-    ? "Only the '{'creation_timestamp', 'version_number', 'last_updated_timestamp'}' attributes support comparison with numeric values."
-    : `Expected a quoted string value or a list of quoted string values for attributes. Got value ${text}`;
+function numberRefused(text: string, fields: AttributeFields) {
+  if (!Object.values(fields).some(({ numeric }) => numeric)) return textExpected(text);
+  return invalidParameter(
+    "Only the '{'creation_timestamp', 'version_number', 'last_updated_timestamp'}' attributes support comparison with numeric values.",
+  );
 }
 
 function listsOnlyFor(fields: AttributeFields) {

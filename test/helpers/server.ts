@@ -13,6 +13,7 @@ import { readConfig } from '../../src/config.ts';
 import { openPool } from '../../src/platform/db/database.ts';
 import type { SecuritySettings } from '../../src/platform/http/security.ts';
 import { createServer } from '../../src/platform/http/server.ts';
+import type { LocationRules } from '../../src/platform/uri.ts';
 import { openWebhooks, type WebhookSettings } from '../../src/registry/webhooks/open.ts';
 import { databaseUrl, TEMPLATE } from './global-setup.ts';
 
@@ -22,7 +23,11 @@ type Body = Record<string, unknown> | string | unknown[];
  * A server of a test file's own: a database cloned from the template and an empty artifact folder. It is closed after the file; the database goes with the whole PostgreSQL.
  * Paths are relative to /api/2.0/mlflow unless they start with `/`.
  */
-export async function startTestServer(security: SecuritySettings = readConfig([], {}).security, webhooks: Partial<WebhookSettings> = {}) {
+export async function startTestServer(
+  security: SecuritySettings = readConfig([], {}).security,
+  webhooks: Partial<WebhookSettings> = {},
+  locations: LocationRules = readConfig([], {}).locations,
+) {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
   await admin.connect();
@@ -33,7 +38,7 @@ export async function startTestServer(security: SecuritySettings = readConfig([]
   const blobs = await openLocalStore(artifactDir);
   const log = pino({ level: 'silent' });
   const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
-  const { http: server } = createServer(createApp({ db, blobs, webhooks: hooks, log, security }));
+  const { http: server } = createServer(createApp({ db, blobs, webhooks: hooks, locations, log, security }));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

@@ -165,7 +165,7 @@ export const artifacts: Group = {
         list('{{n}}/folder/deep'),
         { method: 'DELETE', path: at('folder/x.json') },
         list('{{n}}/folder'),
-        ...listed(NO_EMPTY_FOLDERS, [list('{{n}}')], { status: 200 }),
+        ...listed(NO_EMPTY_FOLDERS, [list('{{n}}')], { status: 200, has: { 'files.length': 6, 'files.5.path': 'ü' } }),
         { method: 'DELETE', path: `${AJAX}/{{n}}` },
         list('{{n}}'),
         get(at('Z')),
@@ -222,7 +222,7 @@ export const artifacts: Group = {
       listed(
         WHOLE,
         manyRanges.map((Range) => get(at('digits'), undefined, { headers: { Range } })),
-        { status: 200 },
+        { status: 200, body: '0123456789' },
       ),
     ),
     ...eachAfter(
@@ -264,7 +264,7 @@ export const artifacts: Group = {
       steps: [
         put(at('d/f'), 'x'),
         ...listed(SHAPE, [get(at('d/')), put(at('d/'), 'x')]),
-        ...listed(SLASH, [get(at('d/f/'))], { status: 200 }),
+        ...listed(SLASH, [get(at('d/f/'))], { status: 200, has: { 'headers.content-disposition': 'attachment; filename=f' } }),
         list('{{n}}/d/'),
         list('{{n}}/d/f/'),
         del(at('d/f/')),
@@ -314,9 +314,9 @@ export const artifacts: Group = {
         get(at('100%25.txt')),
         list('{{n}}'),
         put(at('a%2520b'), 'y'),
-        ...listed(DECODED, [get(at('a%2520b'))], { status: 200 }),
+        ...listed(DECODED, [get(at('a%2520b'))], { status: 200, has: { 'headers.content-disposition': 'attachment; filename=a%20b' } }),
         ...listed(DECODED, [get(at('a%20b'))]),
-        ...listed(DECODED, [list('{{n}}')], { status: 200 }),
+        ...listed(DECODED, [list('{{n}}')], { status: 200, has: { 'files.length': 2, 'files.1.path': 'a%20b' } }),
       ],
     },
     { name: 'list with a path given twice', steps: [put(at('a'), 'x'), get(P, { path: ['{{n}}', 'b'] })] },

@@ -151,19 +151,16 @@ const filters = lines(`
   tags.team = ''
   tags.team = 'it''s'
 `);
-const lowerCase = lines(`
-  ${mine} AND name like '{{n}}al%'
-  ${mine} AND name ilike '{{n}}AL%'
-  ${mine} AND tags.team like 'r%'
-  experiment_id in ('{{a}}', '{{c}}')
-`);
+/** Filters, and the names they find. */
+const lowerCase: [string, string[]][] = [
+  [`${mine} AND name like '{{n}}al%'`, ['alpha']],
+  [`${mine} AND name ilike '{{n}}AL%'`, ['Alpine', 'alpha']],
+  [`${mine} AND tags.team like 'r%'`, ['alpha']],
+  ["experiment_id in ('{{a}}', '{{c}}')", ['beta_1', 'alpha']],
+];
 const badTokens = lines(`
-  select * from x
-  experiment_id IN (1)
   experiment_id = ('1')
   tags.dash-key = 'v'
-  name = 'x" 
-  creation_time > 0x1
 `);
 
 export const experimentsSearch: Group = {
@@ -177,10 +174,14 @@ export const experimentsSearch: Group = {
       name: 'lower case',
       steps: [
         ...world,
-        ...listed(
-          'lower-case keywords work for experiments too',
-          lowerCase.map((filter) => found(filter)),
-          { status: 200 },
+        ...lowerCase.flatMap(([filter, names]) =>
+          listed('lower-case keywords work for experiments too', [found(filter)], {
+            status: 200,
+            has: {
+              'experiments.length': names.length,
+              ...Object.fromEntries(names.map((name, i) => [`experiments.${i}.name`, `{{n}}${name}`])),
+            },
+          }),
         ),
       ],
     },

@@ -2,10 +2,8 @@ import { del, type Group, get, lines, listed, patch, post, type Step } from '../
 
 const DROPPED = 'the stock server drops or mangles the field without a word, or answers 500';
 const BROKEN = 'a 500 on the stock server';
-const GARBLED = 'the stock server glues the tokens of its sentence together';
 const FOUND = 'double quotes and aliases work as in the other searches; the stock server finds nothing, or breaks';
 const TOKEN = 'the token is our own; the sentence says the same';
-const TOKENS = 'names what cannot be read instead of the whole filter';
 const EMPTY_LIST = 'an empty list finds nothing, whatever there is';
 
 /** Four models of an experiment with params, tags and metrics; the run `run` made the first. */
@@ -181,12 +179,13 @@ const badFilters = lines(`
   name BETWEEN 'a' AND 'b'
   select 1
 `);
-const quotedFilters = lines(`
-  name = "alpha"
-  "name" = 'alpha'
-  artifact_uri LIKE '%{{m1}}%'
-  params."a b" = 'x y'
-`);
+/** Filters, and the name they find. */
+const quotedFilters: [string, string][] = [
+  ['name = "alpha"', 'alpha'],
+  [`"name" = 'alpha'`, 'alpha'],
+  ["artifact_uri LIKE '%{{m1}}%'", 'beta'],
+  [`params."a b" = 'x y'`, 'alpha'],
+];
 /** What the stock server answers with a 500. */
 const brokenFilters = lines(`
   metrics.acc > abc
@@ -219,9 +218,10 @@ export const loggedModelSearch: Group = {
       steps: [
         ...world,
         ...listed(BROKEN, brokenFilters.map(filtered)),
-        ...listed(FOUND, quotedFilters.map(filtered), { status: 200 }),
-        ...listed(GARBLED, ['metrics.acc IS NULL', 'name IS NULL', 'params.lr IS NOT NULL'].map(filtered)),
-        ...listed(TOKENS, ['metrics.loss = +1', "name = 'alpha' -- x", '*'].map(filtered)),
+        ...quotedFilters.flatMap(([filter, name]) =>
+          listed(FOUND, [filtered(filter)], { status: 200, has: { 'models.length': 1, 'models.0.info.name': name } }),
+        ),
+        ...['metrics.acc IS NULL', 'name IS NULL', 'params.lr IS NOT NULL', 'metrics.loss = +1', "name = 'alpha' -- x", '*'].map(filtered),
         ...listed(EMPTY_LIST, [filtered('name IN ()')]),
       ],
     },
@@ -256,7 +256,10 @@ export const loggedModelSearch: Group = {
         post(
           'logged-models/search',
           { experimentIds: ['{{exp}}'], maxResults: 1, orderBy: [{ fieldName: 'name', ascending: true }] },
-          { differs: 'camelCase is accepted for all', ours: { status: 200 } },
+          {
+            differs: 'camelCase is accepted for all',
+            ours: { status: 200, has: { 'models.length': 1, 'models.0.info.name': 'Gamma_100' } },
+          },
         ),
         post('logged-models/search'),
         post('/ajax-api/2.0/mlflow/logged-models/search', { experiment_ids: ['{{exp}}'] }),
@@ -286,7 +289,7 @@ export const loggedModelSearch: Group = {
         ...listed(
           'a data set without a digest means any digest',
           [search({ datasets: [{ dataset_name: 'iris' }] }), search({ datasets: [{ dataset_name: 'iris', dataset_digest: '' }] })],
-          { status: 200 },
+          { status: 200, has: { 'models.length': 2, 'models.0.info.name': 'beta', 'models.1.info.name': 'alpha' } },
         ),
       ],
     },

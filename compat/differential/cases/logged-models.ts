@@ -31,7 +31,6 @@ const names = [
   '-',
   '0',
   '🦊 ünï',
-  'a\nb',
   ' ',
   '#',
   '?',
@@ -73,7 +72,10 @@ export const loggedModels: Group = {
       post(
         'logged-models',
         { experimentId: '0', modelType: 'a', sourceRunId: 'b', name: 'c' },
-        { differs: 'camelCase is accepted for all', ours: { status: 200 } },
+        {
+          differs: 'camelCase is accepted for all',
+          ours: { status: 200, has: { 'model.info.model_type': 'a', 'model.info.source_run_id': 'b' } },
+        },
       ),
       post('logged-models', { experiment_id: '0' }),
       post('logged-models', { experiment_id: '0', name: '' }),
@@ -159,8 +161,16 @@ export const loggedModels: Group = {
       [
         patch('logged-models/{{model}}', { model_id: '{{model}}' }),
         { ...patch('logged-models/{{model}}', {}), differs: IN_PATH },
-        { ...patch('logged-models/{{model}}', { model_id: 5, status: 2 }), differs: IN_PATH, ours: { status: 200 } },
-        { ...patch('logged-models/{{model}}', { status: 2 }), differs: IN_PATH, ours: { status: 200 } },
+        {
+          ...patch('logged-models/{{model}}', { model_id: 5, status: 2 }),
+          differs: IN_PATH,
+          ours: { status: 200, has: { 'model.info.model_id': '<model>', 'model.info.status': 'LOGGED_MODEL_READY' } },
+        },
+        {
+          ...patch('logged-models/{{model}}', { status: 2 }),
+          differs: IN_PATH,
+          ours: { status: 200, has: { 'model.info.model_id': '<model>', 'model.info.status': 'LOGGED_MODEL_READY' } },
+        },
         { ...post('logged-models/{{model}}/params', { params: [] }), differs: IN_PATH, ours: { status: 200, body: {} } },
       ],
     ),

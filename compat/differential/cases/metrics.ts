@@ -1,10 +1,8 @@
 import { eachAfter, type Group, get, listed, post, type Step } from '../case.ts';
+import { BUG_500, DROPPED, made } from './run-steps.ts';
 
-const DROPPED = 'the stock server drops or mangles the field without a word';
-const BUG_500 = 'a 500 on the stock server';
 const BARE_NAN = 'a NaN is the text "NaN": a bare NaN is no JSON';
 
-const made = post('experiments/create', { name: '{{n}}' }, { save: { e: 'experiment_id' } });
 const create = (id: string): Step => post('runs/create', { experiment_id: '{{e}}', run_name: id }, { save: { [id]: 'run.info.run_id' } });
 const started = [made, create('r')];
 const log = (more: object = {}): Step => post('runs/log-metric', { run_id: '{{r}}', key: 'm', value: 1, timestamp: 1, ...more });
@@ -119,7 +117,10 @@ export const metrics: Group = {
         log({ step: '1.0' }),
       ]),
       ...listed(BUG_500, [log({ value: [1] }), log({ value: {} }), log({ timestamp: [] }), log({ timestamp: {} }), log({ step: [1] })]),
-      ...listed('the stock server answers with SQL in the text', [log({ model_id: 'm-nope' })], { status: 404 }),
+      ...listed('the stock server answers with SQL in the text', [log({ model_id: 'm-nope' })], {
+        status: 404,
+        has: { error_code: 'RESOURCE_DOES_NOT_EXIST', message: "Logged model with ID 'm-nope' not found." },
+      }),
       ...listed('a number out of range', [
         log({ step: '9223372036854775808' }),
         log({ timestamp: '99999999999999999999' }),
@@ -161,7 +162,7 @@ export const metrics: Group = {
         ]),
         history({ metric_key: 'nan' }),
         interval({ metric_key: 'nan' }),
-        ...listed(BARE_NAN, [bulk({ metric_key: 'nan' })], { status: 200 }),
+        ...listed(BARE_NAN, [bulk({ metric_key: 'nan' })], { status: 200, has: { 'metrics.length': 2, 'metrics.1.value': 'NaN' } }),
         get('/ajax-api/2.0/mlflow/metrics/get-history', { run_id: '{{r}}', metric_key: 'm' }),
         get('metrics/get-history', { run_uuid: '{{r}}', metric_key: 'm' }),
         get('metrics/get-history', { run_id: 'nope', metric_key: 'm' }),
@@ -216,7 +217,10 @@ export const metrics: Group = {
         ...['1', '2', '3', '5', '7'].map((max_results) => interval({ run_ids: ['{{s}}', '{{r}}'], max_results })),
         interval({ run_ids: ['{{s}}', 'nope', '{{t}}'] }),
         interval({ run_ids: 'nope' }),
-        ...listed('a run named twice is answered once', [interval({ run_ids: ['{{r}}', '{{r}}'], max_results: '3' })], { status: 200 }),
+        ...listed('a run named twice is answered once', [interval({ run_ids: ['{{r}}', '{{r}}'], max_results: '3' })], {
+          status: 200,
+          has: { 'metrics.length': 3 },
+        }),
         ...[
           ['3', '8'],
           ['0', '0'],

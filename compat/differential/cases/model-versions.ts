@@ -205,7 +205,11 @@ export const modelVersions: Group = {
         stage('Staging', '1'),
         stage('Production', '2'),
         post('registered-models/alias', { name: '{{n}}', alias: 'a', version: '2' }),
-        { ...get('registered-models/get', { name: '{{n}}' }), differs: ALIASES, ours: { status: 200 } },
+        {
+          ...get('registered-models/get', { name: '{{n}}' }),
+          differs: ALIASES,
+          ours: { status: 200, has: { 'registered_model.latest_versions.0.aliases': ['a'] } },
+        },
         ...[
           {},
           { stages: [] },
@@ -271,7 +275,11 @@ export const modelVersions: Group = {
       steps: [
         ...one,
         post('registered-models/alias', { name: '{{n}}', alias: 'a', version: '1' }),
-        post('registered-models/rename', { name: '{{n}}', new_name: '{{n}}-new' }, { differs: ALIASES, ours: { status: 200 } }),
+        post(
+          'registered-models/rename',
+          { name: '{{n}}', new_name: '{{n}}-new' },
+          { differs: ALIASES, ours: { status: 200, has: { 'registered_model.latest_versions.0.aliases': ['a'] } } },
+        ),
         get('model-versions/get', { name: '{{n}}-new', version: '1' }),
         get('model-versions/get', { name: '{{n}}', version: '1' }),
         get('registered-models/alias', { name: '{{n}}-new', alias: 'a' }),

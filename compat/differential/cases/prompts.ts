@@ -113,7 +113,10 @@ export const prompts: Group = {
         get('registered-models/alias', { name: '{{n}}-p', alias: 'production' }),
         get('model-versions/get', { name: '{{n}}-p', version: '2' }),
         get('registered-models/get', { name: '{{n}}-p' }),
-        ...listed(ALIASES, [versions(`name = '{{n}}-p' AND ${TAG} = 'true'`)], { status: 200 }),
+        ...listed(ALIASES, [versions(`name = '{{n}}-p' AND ${TAG} = 'true'`)], {
+          status: 200,
+          has: { 'model_versions.1.aliases': ['production'] },
+        }),
         del('registered-models/alias', { name: '{{n}}-p', alias: 'production' }),
         get('registered-models/alias', { name: '{{n}}-p', alias: 'production' }),
         get('registered-models/alias', { name: '{{n}}-q', alias: 'latest' }),

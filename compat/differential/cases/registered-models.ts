@@ -129,7 +129,10 @@ export const registeredModels: Group = {
         post(
           'registered-models/rename',
           { name: '{{n}}', newName: '{{n}}-c' },
-          { differs: 'the stock server takes camelCase only for arguments that may be left out', ours: { status: 200 } },
+          {
+            differs: 'the stock server takes camelCase only for arguments that may be left out',
+            ours: { status: 200, has: { 'registered_model.name': '{{n}}-c' } },
+          },
         ),
         post('registered-models/rename', { name: '{{n}}-c', newName: 'x', new_name: 'y' }),
       ],
@@ -208,6 +211,15 @@ export const registeredModels: Group = {
     ...each('odd body', [
       { method: 'POST', path: 'registered-models/create', raw: '"{\\"name\\": \\"\\"}"', headers: { 'Content-Type': 'application/json' } },
       { method: 'POST', path: 'registered-models/create', raw: 'null', headers: { 'Content-Type': 'application/json' } },
+      { method: 'POST', path: 'registered-models/create', raw: '{"name": 9.0}', headers: { 'Content-Type': 'application/json' } },
+      { method: 'POST', path: 'registered-models/create', raw: '{"name": 1e20}', headers: { 'Content-Type': 'application/json' } },
+      {
+        method: 'POST',
+        path: 'registered-models/create',
+        raw: '{"name": "x", "tags": {"b": [1.50, -0.0, 1E-9, 7], "a": "\\"2.0"}}',
+        headers: { 'Content-Type': 'application/json' },
+      },
+      get('registered-models/get?name=a//api/b'),
       { method: 'POST', path: 'registered-models/create', raw: '\ufeff{"name":"a/b"}', headers: { 'Content-Type': 'application/json' } },
       {
         method: 'POST',

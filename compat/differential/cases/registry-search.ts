@@ -230,7 +230,7 @@ export const registrySearch: Group = {
       steps: [
         ...world,
         post('registered-models/alias', { name: '{{n}}alpha', alias: 'a', version: '1' }),
-        { ...versions("name = '{{n}}alpha'"), differs: ALIASES, ours: { status: 200 } },
+        { ...versions("name = '{{n}}alpha'"), differs: ALIASES, ours: { status: 200, has: { 'model_versions.0.aliases': ['a'] } } },
         models("name = '{{n}}Alpine'"),
       ],
     },

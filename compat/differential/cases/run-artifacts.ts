@@ -112,7 +112,7 @@ export const runArtifacts: Group = {
         ...listed(
           WHOLE,
           ['bytes=0-1,4-5'].map((Range) => fetched('a.txt', { headers: { Range } })),
-          { status: 200 },
+          { status: 200, body: '0123456789' },
         ),
         ...listed(
           DOT,
@@ -177,7 +177,14 @@ export const runArtifacts: Group = {
       steps: [
         ...version,
         versionFile({ path: 'MLmodel' }),
-        ...listed(AJAX_TOO, [get(`/ajax-api/2.0/mlflow${VERSION}`, { name: '{{n}}', version: '1', path: 'MLmodel' })], { status: 200 }),
+        ...listed(AJAX_TOO, [get(`/ajax-api/2.0/mlflow${VERSION}`, { name: '{{n}}', version: '1', path: 'MLmodel' })], {
+          status: 200,
+          body: 'flavors: {}',
+        }),
+        ...listed(AJAX_TOO, [
+          get(`/ajax-api/2.0/mlflow${VERSION}`, { name: '{{n}}', version: '9', path: 'MLmodel' }),
+          get(`/ajax-api/2.0/mlflow${VERSION}`, { name: '{{n}}', version: '1', path: '../x' }),
+        ]),
         versionFile({ path: 'MLmodel' }, { headers: { Range: 'bytes=2-4' } }),
         ...listed(FROZEN, [versionFile({ path: 'none' })]),
         versionFile({ path: 'MLmodel', version: '2' }),

@@ -1,28 +1,11 @@
 import { each, eachAfter, eachValue, type Group, get, listed, post, type Step } from '../case.ts';
+import { BUG_500, batch, create, DROPPED, dataset, made, metric, model, of, SQL_TEXT, shown, started, wrongTypes } from './run-steps.ts';
 
-const DROPPED = 'the stock server drops or mangles the field without a word';
-const SQL_TEXT = 'the stock server answers with SQL in the text';
-const BUG_500 = 'a 500 on the stock server';
 const NUL = 'a text with NUL: the stock server answers with its database driver’s text, or drops it';
 const NOT_OBJECT = 'a 500 HTML page on the stock server';
 const MALFORMED = 'the stock server answers as if nothing was sent; ours says that the body is not JSON';
 const NO_ID = 'run_uuid is not taken here, and ours says which name is';
 
-const made = post('experiments/create', { name: '{{n}}' }, { save: { e: 'experiment_id' } });
-const create = (more: object = {}, id = 'r'): Step =>
-  post('runs/create', { experiment_id: '{{e}}', run_name: 'one', ...more }, { save: { [id]: 'run.info.run_id' } });
-const started = [made, create()];
-const shown = get('runs/get', { run_id: '{{r}}' }, { unordered: ['dataset_inputs', 'model_inputs', 'model_outputs'] });
-const of = (path: string, more: object = {}, id: unknown = '{{r}}') => post(`runs/${path}`, { run_id: id, ...more });
-const metric = (more: object = {}) => ({ key: 'm', value: 1, timestamp: 1, ...more });
-const batch = (more: object) => of('log-batch', more);
-const dataset = (more: object = {}, tags?: unknown) => ({
-  dataset: { name: 'iris', digest: 'd1', source_type: 'local', source: '{"uri":"x"}', ...more },
-  ...(tags !== undefined && { tags }),
-});
-const model = { artifact_path: 'model', flavors: { python_function: { config: { a: 1 }, x: 1.5 } }, utc_time_created: '2020', run_id: 'x' };
-
-const wrongTypes = [5, 1.5, true, [], ['x'], {}, { a: 1 }, null, ''];
 const runIds = ['nope', 'a b', 'x'.repeat(33), 'x'.repeat(257), '-', '%', "' or 1=1 --", '0'.repeat(32), ' {{r}}', '{{r}} ', 'ünï'];
 const byUuid = ['update', 'set-tag', 'log-metric', 'log-parameter'];
 /** The calls that change a run, with what they need. */
@@ -105,7 +88,10 @@ export const runs: Group = {
           create({ start_time: '99999999999999999999' }),
         ]),
         ...listed(BUG_500, [create({ start_time: [] }), create({ start_time: {} })]),
-        ...listed(SQL_TEXT, [create({ tags: [{ key: 'mlflow.runName', value: '' }] })], { status: 200 }),
+        ...listed(SQL_TEXT, [create({ tags: [{ key: 'mlflow.runName', value: '' }] })], {
+          status: 200,
+          has: { 'run.info.run_name': 'one' },
+        }),
         ...listed(DROPPED, [
           create({ start_time: 1.5 }),
           create({ start_time: true }),
@@ -130,7 +116,15 @@ export const runs: Group = {
               ],
             }),
           ],
-          { status: 200 },
+          {
+            status: 200,
+            has: {
+              'run.data.tags': [
+                { key: 'a', value: '2' },
+                { key: 'mlflow.runName', value: 'one' },
+              ],
+            },
+          },
         ),
       ],
     },

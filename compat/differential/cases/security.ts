@@ -84,10 +84,10 @@ export const security: Group = {
       ['10.evil.com', '192.168.evil.com', '172.16.evil.com', 'localhost:evil.com'].map((Host) => ({
         ...ask({ Host }),
         differs: PARSED,
-        ours: { status: 403 },
+        ours: { status: 403, body: 'Invalid Host header - possible DNS rebinding attack detected' },
       })),
     ),
-    ...each('host in capitals', [{ ...ask({ Host: 'LOCALHOST:5000' }), differs: PARSED, ours: { status: 200 } }]),
+    ...each('host in capitals', [{ ...ask({ Host: 'LOCALHOST:5000' }), differs: PARSED, ours: { status: 200, body: {} } }]),
     ...each(
       'host of health',
       ['/health', '/version'].map((path) => ask({ Host: 'evil.com' }, path)),

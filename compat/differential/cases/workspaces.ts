@@ -4,6 +4,7 @@ const WORKSPACES = '/api/3.0/mlflow/workspaces';
 const ARTIFACTS = '/api/2.0/mlflow-artifacts/artifacts';
 const STATE = 'what is in the way is a 409, which no client repeats';
 const SQL_TEXT = 'the stock server answers with SQL in the text';
+const SOFT = 'a deleted webhook is no resource of the workspace any more';
 const OWN_DISK = 'no folder of the server’s own disk and no unknown scheme can be chosen';
 const OWN_ROOT = 'a root with this server is a folder of the workspace, where its artifacts can be reached';
 
@@ -19,6 +20,9 @@ const remove = (name = '{{n}}', mode?: string): Step => ({
   ...(mode !== undefined && { query: { mode } }),
 });
 const update = (more: unknown, name = '{{n}}'): Step => patch(at(name), more);
+const quiet = { url: 'https://8.8.8.8/x', events: [{ entity: 'MODEL_VERSION', action: 'CREATED' }], status: 'DISABLED' };
+const hook = (workspace: string, name = '{{n}}'): Step =>
+  as(workspace, post('webhooks', { ...quiet, name }, { save: { id: 'webhook.webhook_id' } }));
 
 const badNames = [
   'q',
@@ -51,6 +55,7 @@ const life: Case = {
     update({ trace_archival_config: { location: 's3://bucket/traces', retention: ' 30d ' } }),
     ...listed('the stock server reads some fields in snake_case only', [update({ traceArchivalConfig: { retention: '7d' } })], {
       status: 200,
+      has: { 'workspace.trace_archival_config.retention': '7d' },
     }),
     update({ trace_archival_config: { retention: '' } }),
     update({ default_artifact_root: '', trace_archival_config: { location: '' } }),
@@ -135,7 +140,10 @@ const inRoots: Case[] = [
     steps: [
       make('{{n}}', { default_artifact_root: 'mlflow-artifacts:/team' }),
       as('{{n}}', experiment()),
-      ...listed(OWN_ROOT, [as('{{n}}', shown)], { status: 200 }),
+      ...listed(OWN_ROOT, [as('{{n}}', shown)], {
+        status: 200,
+        has: { 'experiment.artifact_location': 'mlflow-artifacts:/workspaces/{{n}}/team/<e>' },
+      }),
     ],
   },
   { name: 'the default workspace, named', steps: all('default', [experiment(), shown, run, logged]) },
@@ -145,6 +153,8 @@ const inRoots: Case[] = [
       make(),
       ...all('{{n}}', [
         post('experiments/create', { name: 'x', artifact_location: 's3://bucket/x' }),
+        post('experiments/create', { name: 'x', artifact_location: 'file:///tmp/custom' }),
+        post('experiments/create', { name: 'x', artifact_location: 'folder' }),
         post('experiments/create', { name: '{{n}}', artifact_location: '' }, { save: { e: 'experiment_id' } }),
         post('experiments/create', { name: 'x', artifact_location: 'http://host/x' }),
         get('experiments/get-by-name', { experiment_name: 'Default' }),
@@ -432,6 +442,22 @@ const deletions: Case[] = [
     name: 'remove with names that default has',
     steps: [...filled, model, experiment('e', 'e2'), ...listed(STATE, [remove('{{n}}', 'SET_DEFAULT')]), get(at())],
   },
+  {
+    name: 'remove with names of webhooks that default has',
+    steps: [
+      make(),
+      hook('default'),
+      hook('default'),
+      hook('{{n}}'),
+      hook('{{n}}'),
+      hook('{{n}}', '{{n}}-other'),
+      ...listed(STATE, [remove('{{n}}', 'SET_DEFAULT')]),
+    ],
+  },
+  {
+    name: 'remove after its webhooks were deleted',
+    steps: [make(), hook('{{n}}'), as('{{n}}', del('webhooks/{{id}}')), ...listed(SOFT, [remove('{{n}}')], { status: 204, body: '' })],
+  },
 ];
 
 const headers: Step[] = [
@@ -452,8 +478,14 @@ const headers: Step[] = [
   as(header, get(`${WORKSPACES}/default`)),
   as(header, post('registered-models/create', {})),
 ]);
-const unscoped: Step[] = ['/health', '/version'].flatMap((path) =>
-  listed('whether the server lives does not depend on its database', [as('not-there', get(path)), as('Q', get(path))], { status: 200 }),
+const unscoped: Step[] = [
+  ['/health', 'OK'],
+  ['/version', '3.17.2'],
+].flatMap(([path = '', body]) =>
+  listed('whether the server lives does not depend on its database', [as('not-there', get(path)), as('Q', get(path))], {
+    status: 200,
+    body,
+  }),
 );
 
 export const workspaces: Group = {
@@ -477,6 +509,13 @@ export const workspaces: Group = {
       listed('null counts as absent, as it does everywhere else', [update({ description: null }, 'default')]),
     ),
     ...eachAfter('a header', [], headers),
+    // Other cases have made some, too.
+    ...each('list', [
+      get(WORKSPACES, { max_results: '1' }, { leaveOut: ['workspaces'] }),
+      get(WORKSPACES, { page_token: 'x' }, { leaveOut: ['workspaces'] }),
+      get('/ajax-api/3.0/mlflow/workspaces', undefined, { leaveOut: ['workspaces'] }),
+      as('Q', get(WORKSPACES)),
+    ]),
     ...each('an answer that no header changes', unscoped),
     ...inRoots,
     ...isolation,

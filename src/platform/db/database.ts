@@ -1,5 +1,6 @@
 import knex from 'knex';
 import pg from 'pg';
+import { exactInteger, parseExactJson } from '../json.ts';
 
 /** What a store function needs of the database: a pool, or the one connection of a transaction. */
 export type Db = Pick<pg.Pool | pg.PoolClient, 'query'>;
@@ -7,11 +8,15 @@ export type Db = Pick<pg.Pool | pg.PoolClient, 'query'>;
 /** Builds SQL that varies (searches). It has no connection of its own: `runBuilt` sends what it made. */
 export const sqlBuilder = knex({ client: 'pg' });
 
-// bigint columns hold counts, sizes in bytes and epoch milliseconds, all far below 2^53.
-const BIGINT_OID = 20;
+// Our own counts, sizes and times are far below 2^53; callers' times and steps may be bigints (Int64).
+const PARSERS: Record<number, (text: string) => unknown> = {
+  [pg.types.builtins.INT8]: exactInteger,
+  [pg.types.builtins.JSON]: parseExactJson,
+  [pg.types.builtins.JSONB]: parseExactJson,
+};
 const types = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    oid === BIGINT_OID ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+    PARSERS[oid] ?? pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 };
 
 /** Opens a pool on `url`. Waits are limited so that a dead database becomes an error, not a hang (times in ms). */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import getRawBody from 'raw-body';
 import { invalidParameter, MlflowError } from '../errors.ts';
-import { parseJsonBody } from './wire.ts';
+import { type JsonBody, parseJsonBody } from './wire.ts';
 
 const BODY_WAIT_MS = 30_000;
 
@@ -9,7 +9,7 @@ const BODY_WAIT_MS = 30_000;
  * Reads and parses a JSON body of at most `limit` bytes that arrives within 30 s.
  * Throws MALFORMED_REQUEST, INVALID_PARAMETER_VALUE (content type), 413 or 408 with a sentence for the caller.
  */
-export async function readJsonBody(req: IncomingMessage, limit: number): Promise<unknown> {
+export async function readJsonBody(req: IncomingMessage, limit: number): Promise<JsonBody | undefined> {
   // Only POST and PUT are checked, and before anything else (mlflow/server/handlers.py, _validate_content_type).
   if (req.method === 'POST' || req.method === 'PUT') {
     const type = req.headers['content-type'];

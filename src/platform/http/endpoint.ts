@@ -10,8 +10,8 @@ export type Declared = {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below /api/<apiVersion>; `:param` and a last `*param` are taken from the path. */
   path: string;
-  /** Default `2.0`. `none`: the path stands as it is, without any prefix. */
-  apiVersion?: '2.0' | '3.0' | 'none';
+  /** Default `2.0`. `1.0`: an extension, which MLflow does not have. `none`: the path stands as it is, without any prefix. */
+  apiVersion?: '1.0' | '2.0' | '3.0' | 'none';
   effect: 'read' | 'write';
   /** `false`: answers the same whatever scope a request names, and does not look it up, so that it needs no database. */
   scoped?: false;

@@ -63,13 +63,15 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
 
   return (req, res) => {
     // Java's client makes `//api/...` of a base URL with a trailing slash.
-    if (req.url?.includes('//')) req.url = req.url.replace(/\/{2,}(?=(ajax-)?api\/)/, '/');
+    if (req.url?.startsWith('//')) req.url = req.url.replace(/^\/+/, '/');
     const path = pathOf(req);
+    const methods = allowed.get(path);
+    // A browser's question before a request of another origin is answered by the guard, without this.
+    if (req.method === 'OPTIONS' && methods && !req.headers['access-control-request-method']) res.setHeader('Allow', allowOf(methods));
     if (guard(req, res, path)) return;
     const method = req.method === 'HEAD' ? 'GET' : (req.method ?? 'GET');
     const listener = direct.get(`${method} ${path}`);
     if (listener) return listener(req, res, path, {});
-    const methods = allowed.get(path);
     if (methods) return refuseMethod(req, res, path, methods, wiring.log);
     app(req, res);
   };
@@ -77,8 +79,10 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
 
 const isPattern = (path: string) => path.includes(':') || path.includes('*');
 
+const allowOf = (methods: Set<string>) => [...methods, ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+
 function refuseMethod(req: IncomingMessage, res: ServerResponse, path: string, methods: Set<string>, log: Logger): void {
-  res.setHeader('Allow', [...methods].join(', '));
+  res.setHeader('Allow', allowOf(methods));
   replyError(
     new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405),
     req,

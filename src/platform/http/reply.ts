@@ -3,11 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { FOREIGN_KEY_VIOLATION, isBadValue, isDatabaseError, isUnavailable } from '../db/database.ts';
 import { doesNotExist, invalidParameter, MlflowError } from '../errors.ts';
+import { stringifyExactJson } from '../json.ts';
 
 const DISCARD_MS = 5_000;
 
 export function sendJson(res: ServerResponse, status: number, body: unknown): void {
-  const text = JSON.stringify(body);
+  const text = stringifyExactJson(body);
   res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
   res.end(text);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { invalidParameter, type MlflowError, malformedRequest, missingValue, SEE_DOCS } from '../errors.ts';
-import { pythonType, shownJson } from '../python.ts';
+import { parseExactJson } from '../json.ts';
+import { PYTHON_FLOAT, pythonType, shownJson } from '../python.ts';
 
 type Fields = {
   name: string;
@@ -15,9 +16,12 @@ type Fields = {
 export type InputReader<Input> = {
   /** From a query string: everything arrives as text. */
   fromQuery(query: URLSearchParams, pathParams: Record<string, string>): Input;
-  /** From a parsed JSON body, or undefined for none. */
-  fromJson(body: unknown, pathParams: Record<string, string>): Input;
+  /** From a JSON body, or undefined for none. */
+  fromJson(body: JsonBody | undefined, pathParams: Record<string, string>): Input;
 };
+
+/** A parsed body, and the JSON it was parsed from: `9.0` is a number of another type than `9` in MLflow's messages, and the same one in JavaScript. */
+export type JsonBody = { value: unknown; json: string };
 
 /**
  * Compiles a schema into a reader that takes proto-JSON as the stock server does: fields in snake_case or camelCase but not both, null as absent,
@@ -26,14 +30,14 @@ export type InputReader<Input> = {
  */
 export function inputReader<Schema extends z.ZodObject>(schema: Schema): InputReader<z.output<Schema>> {
   const fields = fieldsOf(schema);
-  const parse = (arguments_: Record<string, unknown>): z.output<Schema> => {
+  const parse = (arguments_: Record<string, unknown>, shown = () => arguments_): z.output<Schema> => {
     const result = schema.safeParse(arguments_);
     if (result.success) return result.data;
     // What is said first is about the field that is declared first, also when a rule over several fields found it.
     const place = ({ path }: z.core.$ZodIssue) => fields.findIndex(({ name }) => name === path[0]);
     throw toMlflowError(
       result.error.issues.toSorted((a, b) => place(a) - place(b)),
-      arguments_,
+      shown(),
       fields,
     );
   };
@@ -49,7 +53,8 @@ export function inputReader<Schema extends z.ZodObject>(schema: Schema): InputRe
       return parse(found);
     },
     fromJson(body, pathParams) {
-      return parse({ ...normaliseObject(fields, body ?? {}), ...pathParams });
+      const read = (value: unknown) => ({ ...normaliseObject(fields, value ?? {}), ...pathParams });
+      return parse(read(body?.value), () => read(body && withPythonFloats(body)));
     },
   };
 }
@@ -124,10 +129,11 @@ function toMlflowError(issues: z.core.$ZodIssue[], input: unknown, fields: Field
   const parts = inTexts ? issue.path.slice(0, 1) : issue.path;
   const path = parts.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`)).join('');
   const value = parts.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], input);
-  if (value === '' && issue.code === 'invalid_type') {
+  const expected = issue.code === 'invalid_type' ? issue.expected : issue.code === 'custom' ? issue.params?.expected : undefined;
+  if (value === '' && expected !== undefined) {
     // Stock: the type of a number and of what may be left out is looked at, of anything else first whether it is there.
     const mayBeAbsent = issue.path.length === 1 && fields.some(({ name, optional }) => optional && name === issue.path[0]);
-    if (issue.expected === 'number' || mayBeAbsent) return wrongType(path, value);
+    if (expected === 'number' || mayBeAbsent) return wrongType(path, value);
   }
   return value === undefined || value === '' ? missingValue(path) : wrongType(path, value);
 }
@@ -139,20 +145,33 @@ function wrongType(path: string, value: unknown): MlflowError {
   );
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(PYTHON_FLOAT in value);
+
+const LONGEST_SHOWN = 10_000;
+const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+
+/** The body with every number that Python takes for a float marked as one: to be shown, not used. Not worth the time for a long one. */
+const withPythonFloats = ({ value, json }: JsonBody): unknown =>
+  json.length > LONGEST_SHOWN
+    ? value
+    : parseExactJson(
+        json.replace(TEXT_OR_NUMBER, (token) => (/^-?\d+$|^"/.test(token) ? token : `{${JSON.stringify(PYTHON_FLOAT)}:${token}}`)),
+      );
 
 /**
  * Parses a JSON body as the stock server does: none, malformed JSON and invalid text count as `{}` there, and the reply is about the missing
  * argument. Here malformed JSON says so (docs/differences.md). A string holding JSON (old clients) is decoded again; UTF-16 and a BOM are accepted.
  */
-export function parseJsonBody(bytes: Buffer): unknown {
+export function parseJsonBody(bytes: Buffer): JsonBody | undefined {
   if (bytes.length === 0) return undefined;
   const text = decodeText(bytes);
   if (text.trim() === '') return undefined;
-  let value = parseJson(text);
-  if (typeof value === 'string') value = parseJson(value);
+  const outer = parseJson(text);
+  const json = typeof outer === 'string' ? outer : text;
+  const value = typeof outer === 'string' ? parseJson(outer) : outer;
   refuseUnstorable(text, value);
-  return value ?? undefined;
+  return { value, json };
 }
 
 function decodeText(bytes: Buffer): string {
@@ -166,7 +185,7 @@ function decodeText(bytes: Buffer): string {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch {
     throw malformedRequest('The request body is not valid JSON: send one JSON object, for example {"name": "my-model"}.');
   }

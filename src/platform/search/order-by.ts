@@ -1,6 +1,7 @@
 import { invalidParameter } from '../errors.ts';
-import { PART } from './tokenize.ts';
 
+/** One part of a dotted name. */
+const PART = '(?:[\\p{L}_][\\w$#@\\p{L}]*|`[^`]*`|"[^"]*")';
 const CLAUSE = new RegExp(`^(${PART}(?:\\.(?:${PART}|[\\w$#@]+)?)*)(?:\\s+(\\S+))?$`, 'u');
 
 /** One entry of `order_by`: the key as it was written, without the direction. */

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { z } from 'zod';
 import { type Db, runBuilt, sqlBuilder } from '../db/database.ts';
 import { invalidParameter } from '../errors.ts';
+import type { Int64 } from '../json.ts';
 
 /** An expression that rows are sorted by. It is never null, and the last one of a search makes every row's place unique. */
 export type Sort = { sql: string; bindings?: readonly (string | number)[]; descending: boolean };
@@ -26,11 +27,14 @@ export async function fetchPage<Row extends object>(
     query.orderByRaw(`${sql} ${descending ? 'desc' : 'asc'}`, bindings);
   });
   if (page.pageToken) startAfter(query, page.sorts, readToken(page.pageToken, q, page.sorts.length));
-  const rows = await runBuilt<Row & Record<string, string | number>>(db, query.limit(page.limit + 1));
+  const rows = await runBuilt<Row & Record<string, string | Int64>>(db, query.limit(page.limit + 1));
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
-  const after = last && page.sorts.map((_, i) => last[`sort_${i}`]);
+  const after = last && page.sorts.map((_, i) => toSortValue(last[`sort_${i}`]));
   return { rows: rows.slice(0, page.limit), nextPageToken: after ? Buffer.from(JSON.stringify({ q, after })).toString('base64url') : null };
 }
+
+/** Postgres reads the text of an integer that JSON cannot hold. */
+const toSortValue = (value: string | Int64 | undefined) => (typeof value === 'bigint' ? String(value) : value);
 
 /** (a, b) after (x, y): a beyond x, or a = x and b beyond y; the condition on the first alone lets an index find the start. */
 function startAfter(query: Knex.QueryBuilder, sorts: Sort[], after: (string | number)[]): void {
@@ -53,7 +57,9 @@ function readToken(text: string, q: string, length: number): (string | number)[]
   try {
     decoded = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
   } catch {
-    throw invalidParameter('Invalid page token: it is not one this server gave out. Start the search again without page_token.');
+    throw invalidParameter(
+      'Invalid page token, could not base64-decode: it is not one this server gave out. Start the search again without page_token.',
+    );
   }
   const token = Token.safeParse(decoded);
   if (!token.success || token.data.q !== q || token.data.after.length !== length) {

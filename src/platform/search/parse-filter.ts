@@ -1,13 +1,14 @@
 import { invalidParameter } from '../errors.ts';
 import { pythonRepr } from '../python.ts';
-import { type Token, tokenize } from './tokenize.ts';
+import { type Piece, readStatements } from './group.ts';
+import { readList } from './python-list.ts';
 
 /**
- * The right side of a comparison as it was written. `items` are the strings of a list such as `('a', 'b')`;
- * they are read when asked for, and throw MLflow's sentence then, because a noun that takes no lists says so first.
+ * The right side of a comparison as it was written; `other` is what no search can compare with, such as `a-b`. `items` are the strings of a list such
+ * as `('a', 'b')`; they are read when asked for, and throw MLflow's sentence then, because a noun that takes no lists says so first.
  */
 export type FilterValue =
-  | { kind: 'string' | 'identifier' | 'number'; text: string }
+  | { kind: 'string' | 'identifier' | 'number' | 'other'; text: string }
   | { kind: 'list'; text: string; readonly items: string[] }
   | { kind: 'none'; text: '' };
 
@@ -15,160 +16,71 @@ export type FilterValue =
 export type FilterClause = { identifier: string; comparator: string; value: FilterValue };
 
 /**
- * Splits a filter of MLflow's grammar into its AND-ed clauses. As the stock server's parser (sqlparse): AND in any case, a stray or missing AND is
- * fine, string literals are taken word for word between their quotes. What a noun's keys, comparators and values may be, its own file decides.
- * Throws INVALID_PARAMETER_VALUE with MLflow's sentences; `quoteInvalid` is how runs/search prints the offending tokens, and `quoteFilter` that
- * logged-models/search prints the whole filter instead.
+ * Reads a filter of MLflow's grammar: its AND-ed clauses, each given to `read` in their order. The pieces are those of the stock server's parser
+ * (sqlparse), so that both take the same for a clause: AND in any case, a stray or missing AND is fine, string literals are taken word for word between
+ * their quotes. What a noun's keys, comparators and values may be, its `read` decides. Throws INVALID_PARAMETER_VALUE with MLflow's sentences;
+ * `quoteInvalid` is how runs/search prints what is no clause, and `quoteFilter` that logged-models/search prints the whole filter instead.
  */
-export function parseFilter(filter: string | undefined, { quoteInvalid = false, quoteFilter = false } = {}): FilterClause[] {
+export function parseFilter<Term>(
+  filter: string | undefined,
+  read: (clause: FilterClause) => Term,
+  { quoteInvalid = false, quoteFilter = false } = {},
+): Term[] {
   if (!filter) return [];
-  const tokens = tokenize(filter);
+  const [pieces, ...more] = readStatements(filter);
+  if (quoteFilter) return readLoggedModelFilter(filter, more.length === 0 ? pieces : undefined, read);
+  if (!pieces) throw invalidParameter(`Invalid filter '${filter}'. Could not be parsed.`);
+  if (more.length > 0) {
+    throw invalidParameter(`Search filter contained multiple expression ${pythonRepr(filter)}. Provide AND-ed expression list.`);
+  }
+  const invalid = pieces.filter((piece) => !isClause(piece) && !isAnd(piece)).map(({ text }) => (quoteInvalid ? `'${text}'` : text));
+  if (invalid.length > 0) throw invalidParameter(`Invalid clause(s) in filter string: ${invalid.join(', ')}`);
+  return pieces.filter(isClause).map(({ parts: [left, comparator, right] }) => {
+    if (left.kind !== 'identifier') throw invalidParameter(`Invalid comparison clause. Expected 'Identifier' found '${left.text}'`);
+    return read(toClause(left, comparator, right));
+  });
+}
+
+type Clause = Piece & { parts: NonNullable<Piece['parts']> };
+
+const isClause = (piece: Piece): piece is Clause => piece.kind === 'comparison' && piece.parts !== undefined;
+const isAnd = ({ kind, text }: Piece) => kind === 'keyword' && text.toUpperCase() === 'AND';
+
+/** As mlflow/utils/search_logged_model_utils.py: the first mistake from the left is told. */
+function readLoggedModelFilter<Term>(filter: string, pieces: Piece[] | undefined, read: (clause: FilterClause) => Term): Term[] {
   const quoted = `Invalid filter string: ${pythonRepr(filter)}.`;
-  if (tokens.length === 0)
-    throw invalidParameter(
-      quoteFilter ? `${quoted} Expected a single SQL expression.` : `Invalid filter '${filter}'. Could not be parsed.`,
-    );
-  const end = tokens.findIndex((token) => token.text === ';');
-  if (end >= 0 && end < tokens.length - 1) {
-    throw invalidParameter(
-      quoteFilter
-        ? `${quoted} Expected a single SQL expression.`
-        : `Search filter contained multiple expression ${pythonRepr(filter)}. Provide AND-ed expression list.`,
-    );
-  }
-  const textOf = (from: number, to: number) => {
-    const last = tokens[to - 1];
-    return last ? filter.slice(tokens[from]?.at, last.at + last.text.length) : '';
-  };
-  const clauses: { clause: FilterClause; from: number }[] = [];
-  const invalid: string[] = [];
-  let listed: number | null = null;
-  for (let at = 0; at < tokens.length; ) {
-    const token = tokens[at] as Token;
-    if (isWord(token, 'AND')) {
-      at += 1;
-    } else if (token.text === ',' && clauses.length > 0) {
-      // The stock server's parser takes comparisons joined by commas for one list.
-      listed ??= clauses.pop()?.from ?? at;
-      at += 1;
-    } else {
-      const found = readClause(tokens, at, textOf);
-      if (typeof found === 'number') invalid.push(...tokens.slice(at, found).map(({ text }) => text));
-      else if ('group' in found) invalid.push(found.group);
-      else if (listed === null) clauses.push({ clause: found.clause, from: at });
-      at = typeof found === 'number' ? found : found.next;
-      if (listed !== null && tokens[at]?.text !== ',') {
-        invalid.push(textOf(listed, at));
-        listed = null;
-      }
-    }
-  }
-  if (invalid.length > 0 && quoteFilter) {
-    throw invalidParameter(`${quoted} Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 AND params.lr = 0.01').`);
-  }
-  if (invalid.length > 0) {
-    throw invalidParameter(`Invalid clause(s) in filter string: ${invalid.map((text) => (quoteInvalid ? `'${text}'` : text)).join(', ')}`);
-  }
-  return clauses.map(({ clause }) => clause);
-}
-
-type TextOf = (from: number, to: number) => string;
-
-/** The clause that starts here; or a group in parentheses, which is none; or where the tokens end that are none. */
-function readClause(
-  tokens: Token[],
-  at: number,
-  textOf: TextOf,
-): { clause: FilterClause; next: number } | { group: string; next: number } | number {
-  const token = tokens[at] as Token;
-  if (token.text === '(') {
-    const next = endOfGroup(tokens, at);
-    return { group: textOf(at, next), next };
-  }
-  const comparator = readComparator(tokens, at + 1);
-  if (!comparator || token.kind === 'operator' || token.kind === 'punctuation') return at + 1;
-  const value = readValue(tokens, comparator.next, comparator.text, textOf);
-  if (!value) return tokens[comparator.next]?.kind === 'string' ? comparator.next + 1 : comparator.next;
-  if (token.kind !== 'identifier') throw invalidParameter(`Invalid comparison clause. Expected 'Identifier' found '${token.text}'`);
-  return { clause: { identifier: token.text, comparator: comparator.text, value: value.value }, next: value.next };
-}
-
-const isWord = (token: Token | undefined, word: string) => token?.kind === 'identifier' && token.text.toUpperCase() === word;
-
-function readComparator(tokens: Token[], at: number): { text: string; next: number } | null {
-  const token = tokens[at];
-  if (token?.kind === 'operator') return { text: token.text, next: at + 1 };
-  for (const words of [
-    ['IS', 'NOT', 'NULL'],
-    ['IS', 'NULL'],
-    ['NOT', 'LIKE'],
-    ['NOT', 'ILIKE'],
-    ['NOT', 'IN'],
-    ['LIKE'],
-    ['ILIKE'],
-    ['RLIKE'],
-    ['IN'],
-  ]) {
-    if (words.every((word, i) => isWord(tokens[at + i], word))) return { text: words.join(' '), next: at + words.length };
-  }
-  return null;
-}
-
-/** Null when no value follows that the comparator could take: then nothing of it is a comparison. */
-function readValue(tokens: Token[], at: number, comparator: string, textOf: TextOf): { value: FilterValue; next: number } | null {
-  if (comparator === 'IS NULL' || comparator === 'IS NOT NULL') return { value: { kind: 'none', text: '' }, next: at };
-  const token = tokens[at];
-  if (!token || isWord(token, 'AND') || token.kind === 'operator') return null;
-  if (token.text === '(') {
-    const next = endOfGroup(tokens, at);
-    const text = textOf(at, next);
-    const within = tokens.slice(at + 1, next - 1);
-    const value: FilterValue = {
-      kind: 'list',
-      text,
-      get items() {
-        return readItems(within, text);
-      },
-    };
-    return { value, next };
-  }
-  if (token.kind === 'punctuation' || comparator.endsWith('IN')) return null;
-  return { value: { kind: token.kind, text: token.text }, next: at + 1 };
-}
-
-/** Where the parenthesis that opens here is closed, exclusive. */
-function endOfGroup(tokens: Token[], at: number): number {
-  let depth = 0;
-  let next = at;
-  do {
-    if (tokens[next]?.text === '(') depth += 1;
-    if (tokens[next]?.text === ')') depth -= 1;
-    next += 1;
-  } while (depth > 0 && next < tokens.length);
-  return next;
-}
-
-/** The items of a Python tuple of strings: a trailing comma is fine, neighbours without a comma are one string. */
-function readItems(tokens: Token[], text: string): string[] {
-  if (tokens.length === 0)
-    throw invalidParameter('While parsing a list in the query, expected a non-empty list of string values, but got empty list');
-  const items: string[] = [];
-  let joins = false;
-  for (const token of tokens) {
-    if (token.text === ',') {
-      joins = false;
-    } else if (isQuoted(token.text)) {
-      const item = token.text.slice(1, -1);
-      if (joins) items.push((items.pop() ?? '') + item);
-      else items.push(item);
-      joins = true;
-    } else {
+  if (!pieces) throw invalidParameter(`${quoted} Expected a single SQL expression.`);
+  return pieces.flatMap((piece) => {
+    if (isAnd(piece)) return [];
+    if (!isClause(piece)) {
       throw invalidParameter(
-        `While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: ${text}`,
+        `${quoted} Expected a list of comparisons separated by 'AND' (e.g. 'metrics.loss > 0.1 AND params.lr = 0.01').`,
       );
     }
-  }
-  return items;
+    const [left, comparator, right] = piece.parts;
+    if (!right) throw invalidParameter(`Invalid comparison: ${piece.text}. Expected a comparison with 3 tokens.`);
+    return [read(toClause(left, comparator, right))];
+  });
+}
+
+const toClause = (left: Piece, comparator: Piece, right: Piece | undefined): FilterClause => ({
+  identifier: left.text,
+  comparator: comparator.text.toUpperCase().replace(/\s+/g, ' '),
+  value: toValue(right),
+});
+
+function toValue(piece: Piece | undefined): FilterValue {
+  if (!piece) return { kind: 'none', text: '' };
+  const { kind, text } = piece;
+  if (kind === 'string' || kind === 'identifier' || kind === 'number') return { kind, text };
+  if (kind !== 'parenthesis') return { kind: 'other', text };
+  return {
+    kind: 'list',
+    text,
+    get items() {
+      return readList(text);
+    },
+  };
 }
 
 const isQuoted = (text: string) =>

@@ -1,6 +1,7 @@
 import { type Db, run, statement, transaction } from '../../platform/db/database.ts';
 import { doesNotExist } from '../../platform/errors.ts';
 import { lastValues } from '../../platform/names.ts';
+import type { LocationRules } from '../../platform/uri.ts';
 import { recordModelVersionTag } from '../../tracking/logged-models/store.ts';
 import type { ModelKey } from '../registered-models/entity.ts';
 import type { ModelVersionRow } from './entity.ts';
@@ -52,8 +53,8 @@ const NO_FOLDER = '/';
  * loads. A source without files of ours stays a live reference. Bumping `last_version` locks the model's row, so two writers never get the same number.
  * Throws RESOURCE_DOES_NOT_EXIST when the scope has no model of that name or no logged model of that id, and as `resolveSource`.
  */
-export async function createModelVersion(db: Db, key: ModelKey, version: NewVersion): Promise<ModelVersionRow> {
-  const resolved = await resolveSource(db, key.scope, version);
+export async function createModelVersion(db: Db, key: ModelKey, version: NewVersion, rules: LocationRules): Promise<ModelVersionRow> {
+  const resolved = await resolveSource(db, key.scope, version, rules);
   const insert = async (tx: Db): Promise<ModelVersionRow> => {
     const [row] = await run<ModelVersionRow>(tx, INSERT_VERSION, {
       ...key,

@@ -1,13 +1,22 @@
 import { joinPath, pathOfUri } from '../../artifacts/artifact-path.ts';
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
-import { refuseHostScheme, splitUri } from '../../platform/uri.ts';
+import { foundIn } from '../../platform/python-pattern.ts';
+import { type LocationRules, refuseHostScheme, splitUri } from '../../platform/uri.ts';
 import { findLoggedModel } from '../../tracking/logged-models/store.ts';
 import { findRunArtifactUri } from '../../tracking/runs/store.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { getLatestVersions, getRegisteredModel } from '../registered-models/store.ts';
 import { canonicalStage, STAGES, versionNumber } from './entity.ts';
-import { isLocalUri, isWithin, localSource, parseModelUri, refuseRelativeSource, unidentifiedSource } from './source-uri.ts';
+import {
+  isLocalUri,
+  isOnArtifactServer,
+  isWithin,
+  localSource,
+  parseModelUri,
+  refuseRelativeSource,
+  unidentifiedSource,
+} from './source-uri.ts';
 import { getModelVersion, getModelVersionByAlias } from './store.ts';
 
 /** Where the model of a new version comes from, checked. */
@@ -34,12 +43,15 @@ export type SourceRequest = {
 const PROMPT_SOURCES = ['prompt-template', 'dummy-source'];
 
 /**
- * Applies the stock server's rules for sources, in its order (mlflow/server/handlers.py, _create_model_version): prompts have a placeholder; no scheme
- * that names a host; `models:/name/…` is resolved to a version, whose run it inherits; local paths are refused, since no run's artifacts lie on a
+ * Applies the stock server's rules for sources, in its order (mlflow/server/handlers.py, _create_model_version): the operator's regular expression
+ * matches; prompts have a placeholder; no scheme that names a host, unless it is allowed; `models:/name/…` is resolved to a version, whose run it inherits; local paths are refused, since no run's artifacts lie on a
  * disk the caller may name; `runs:/` and `mlflow-artifacts:/` must lie in the run or logged model given. Throws INVALID_PARAMETER_VALUE or
  * RESOURCE_DOES_NOT_EXIST with its sentences.
  */
-export async function resolveSource(db: Db, scope: number, request: SourceRequest): Promise<VersionSource> {
+export async function resolveSource(db: Db, scope: number, request: SourceRequest, rules: LocationRules): Promise<VersionSource> {
+  if (rules.versionSource && !foundIn(request.source, rules.versionSource)) {
+    throw invalidParameter(`Invalid model version source: '${request.source}'.`);
+  }
   const { source, run_id: runId = '', model_id: modelId = '' } = request;
   const plain = { source, runId, loggedModelId: modelId, location: source, folder: null, copied: null };
   const promptTag = request.tags.findLast(({ key }) => key === IS_PROMPT_TAG);
@@ -48,7 +60,7 @@ export async function resolveSource(db: Db, scope: number, request: SourceReques
       throw invalidParameter(`Invalid prompt source: '${source}'. Prompt sources must use an MLflow placeholder.`);
     return plain;
   }
-  refuseHostScheme('source', source);
+  refuseHostScheme('source', source, rules);
   const { scheme, authority } = splitUri(source);
   if (scheme === 'models') {
     if (authority)
@@ -128,10 +140,10 @@ async function inLoggedModel(db: Db, scope: number, plain: VersionSource): Promi
   if (byId && !namesLoggedModel(source, loggedModelId)) throw unidentifiedSource(source, 'model_id');
   const model = await findLoggedModel(db, scope, loggedModelId);
   if (!model) {
-    if (byId || scheme === 'mlflow-artifacts') throw unidentifiedSource(source, 'model_id');
+    if (byId || isOnArtifactServer(source)) throw unidentifiedSource(source, 'model_id');
     return plain;
   }
-  if (scheme === 'mlflow-artifacts' && !isWithin(source, model.artifact_uri)) throw unidentifiedSource(source, 'model_id');
+  if (isOnArtifactServer(source) && !isWithin(source, model.artifact_uri)) throw unidentifiedSource(source, 'model_id');
   const location = byId ? model.artifact_uri : source;
   return { ...plain, runId: plain.runId || model.source_run_id, location, folder: pathOfUri(location) };
 }
@@ -151,7 +163,7 @@ async function inRun(db: Db, scope: number, plain: VersionSource): Promise<Versi
     const root = pathOfUri((await findRunArtifactUri(db, scope, runId)) ?? '');
     return { ...plain, folder: root === null ? null : joinPath(root, below.filter(Boolean).join('/')) };
   }
-  if (scheme === 'mlflow-artifacts') {
+  if (isOnArtifactServer(source)) {
     const root = runId ? await findRunArtifactUri(db, scope, runId) : null;
     if (root === null || !isWithin(source, root)) throw unidentifiedSource(source, 'run_id');
     return { ...plain, folder: pathOfUri(source) };

@@ -63,8 +63,8 @@ const create = endpoint({
     names: ['model_version.created', 'prompt_version.created'],
     of: ({ input, output }) => versionCreated(input, output.model_version),
   },
-  async handler({ db, scope, input }) {
-    return { model_version: toModelVersion(await createModelVersion(db, { scope: scope.id, name: input.name }, input)) };
+  async handler({ db, scope, locations, input }) {
+    return { model_version: toModelVersion(await createModelVersion(db, { scope: scope.id, name: input.name }, input, locations)) };
   },
 });
 

@@ -31,7 +31,7 @@ export async function searchModelVersions(
   scope: number,
   input: SearchInput,
 ): Promise<{ rows: ModelVersionRow[]; nextPageToken: string | null }> {
-  const terms = parseFilter(input.filter).map((clause) => toTerm(clause, FIELDS));
+  const terms = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
   const query = sqlBuilder('model_versions as v')
     .joinRaw('join registered_models as m on m.id = v.model_id')
     .select(sqlBuilder.raw(VERSION_COLUMNS))

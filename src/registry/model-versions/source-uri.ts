@@ -16,6 +16,16 @@ export function refuseRelativeSource(source: string): void {
   );
 }
 
+const ARTIFACT_ROUTE = ['api', '2.0', 'mlflow-artifacts', 'artifacts'];
+
+/** True for what an MLflow server hands out: `mlflow-artifacts:`, or an address below its artifact route (mlflow/server/handlers.py, _is_mlflow_artifact_source). */
+export function isOnArtifactServer(uri: string): boolean {
+  const { scheme, path } = splitUri(uri);
+  if (scheme === 'mlflow-artifacts') return true;
+  const parts = segments(path);
+  return ['http', 'https'].includes(scheme) && parts.some((_, i) => ARTIFACT_ROUTE.every((part, j) => parts[i + j] === part));
+}
+
 /** True when a URI is `root` or below it, comparing decoded path segments. */
 export function isWithin(uri: string, root: string): boolean {
   const [inner, outer] = [splitUri(uri), splitUri(root)];

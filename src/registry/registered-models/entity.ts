@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy } from '../../platform/fields.ts';
-import { checkKey, checkLength, refusePathLike } from '../../platform/names.ts';
+import { checkKey, checkLength, refuseControlCharacters, refusePathLike } from '../../platform/names.ts';
 import { ModelVersion, type ModelVersionRow, toModelVersion } from '../model-versions/entity.ts';
 
 const MAX_NAME_LENGTH = 256;
@@ -35,6 +35,7 @@ export const newModelName = (parameter: string) =>
       checkedBy((name) => {
         if (name.trim() === '') throw invalidParameter(`Missing value for required parameter '${parameter}'.`);
         checkModelName(name);
+        refuseControlCharacters(parameter, name);
         checkLength('name', MAX_NAME_LENGTH, name);
       }),
     );
@@ -47,7 +48,7 @@ export const aliasName = z
   .min(1)
   .pipe(
     checkedBy((alias) => {
-      if (!/^[\w\-\p{L}\p{N}\p{M}]*$/u.test(alias)) {
+      if (!/^[\w\-\p{L}\p{N}]*$/u.test(alias)) {
         throw invalidParameter(`Invalid alias name: '${alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-).`);
       }
       checkLength('Registered model alias name', MAX_ALIAS_LENGTH, alias);

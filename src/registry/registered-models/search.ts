@@ -22,7 +22,7 @@ export async function searchRegisteredModels(
   scope: number,
   input: SearchInput,
 ): Promise<{ rows: RegisteredModelRow[]; nextPageToken: string | null }> {
-  const terms = parseFilter(input.filter).map((clause) => toTerm(clause, FIELDS));
+  const terms = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
   const query = sqlBuilder('registered_models as m').select(sqlBuilder.raw(MODEL_COLUMNS)).where('m.scope_id', scope);
   const prompts = asksForPrompts(terms);
   if (!prompts) {

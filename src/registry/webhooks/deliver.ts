@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Db } from '../../platform/db/database.ts';
-import { claimDeliveries, type Delivery, failDelivery, finishDelivery, releaseDelivery } from './deliveries.ts';
+import { claimDeliveries, type Delivery, failDelivery, finishDelivery, type Outcome, releaseDelivery } from './deliveries.ts';
 import { type PostSettings, postEvent } from './post.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -48,16 +48,16 @@ export function openCourier(db: Db, secrets: Secrets, settings: DeliverySettings
   const attempt = async (delivery: Delivery): Promise<void> => {
     const about = { delivery: delivery.delivery_id, webhook: delivery.webhook_id, attempt: delivery.attempts };
     try {
-      const outcome = await send(delivery, secrets, settings, stopping.signal);
-      if (outcome.failure === undefined) return await finishDelivery(db, delivery);
+      const { mayHelp, retryAfterSeconds, ...outcome } = await send(delivery, secrets, settings, stopping.signal);
+      if (outcome.failure === null) return await finishDelivery(db, delivery, outcome);
       if (stopping.signal.aborted) return await releaseDelivery(db, delivery);
-      const again = outcome.mayHelp && isWorthRetrying(delivery, settings.maxRetries);
+      const again = mayHelp && isWorthRetrying(delivery, settings.maxRetries);
       if (again) log.info({ ...about, reason: outcome.failure }, 'a webhook delivery failed and is tried again later');
       else log.warn({ ...about, reason: outcome.failure }, 'a webhook delivery failed and is given up');
-      if (!outcome.mayHelp) return await finishDelivery(db, delivery);
-      const asked = Math.min(outcome.retryAfterSeconds ?? 0, LONGEST_PAUSE_SECONDS);
+      if (!mayHelp) return await finishDelivery(db, delivery, outcome);
+      const asked = Math.min(retryAfterSeconds ?? 0, LONGEST_PAUSE_SECONDS);
       const pause = again ? Math.max(pauseAfter(delivery.attempts), asked) : null;
-      await failDelivery(db, delivery, { pause, asked, longest: LONGEST_WEBHOOK_PAUSE_SECONDS });
+      await failDelivery(db, delivery, outcome, { pause, asked, longest: LONGEST_WEBHOOK_PAUSE_SECONDS });
     } catch (error) {
       // Its lease ends, and it is tried again.
       log.warn({ ...about, err: error }, 'the outcome of a webhook delivery could not be stored');
@@ -98,18 +98,18 @@ export function openCourier(db: Db, secrets: Secrets, settings: DeliverySettings
   };
 }
 
-type Outcome = { failure?: undefined } | { failure: string; mayHelp: boolean; retryAfterSeconds?: number | undefined };
+type Attempt = Outcome & { mayHelp: boolean; retryAfterSeconds?: number | undefined };
 
 /** One attempt. `mayHelp`: no answer, 429 and 5xx may be better next time; any other answer will stay what it is. */
-async function send(delivery: Delivery, secrets: Secrets, settings: DeliverySettings, stop: AbortSignal): Promise<Outcome> {
+async function send(delivery: Delivery, secrets: Secrets, settings: DeliverySettings, stop: AbortSignal): Promise<Attempt> {
   try {
     const secret = delivery.secret && (await secrets.unseal(delivery.webhook_id, delivery.secret));
     const receiver = { url: delivery.url, secret };
     const { status, retryAfterSeconds } = await postEvent(receiver, { id: delivery.delivery_id, body: delivery.body }, settings, stop);
-    if (status >= 200 && status < 300) return {};
-    return { failure: `The receiver answered ${status}.`, mayHelp: status === 429 || status >= 500, retryAfterSeconds };
+    const failure = status >= 200 && status < 300 ? null : `The receiver answered ${status}.`;
+    return { responseStatus: status, failure, mayHelp: status === 429 || status >= 500, retryAfterSeconds };
   } catch (error) {
-    return { failure: (error as Error).message, mayHelp: true };
+    return { responseStatus: null, failure: (error as Error).message, mayHelp: true };
   }
 }
 

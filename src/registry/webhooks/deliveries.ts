@@ -37,16 +37,16 @@ const CLAIM_DELIVERIES = statement(
      from (select webhook_id, failures from webhooks where paused_until <= now() order by random()) w
      cross join lateral (
        select delivery_id from webhook_deliveries
-       where webhook_id = w.webhook_id and next_attempt <= now()
+       where webhook_id = w.webhook_id and status = 'PENDING' and next_attempt <= now()
        order by next_attempt
        limit greatest(0, case when w.failures > 0 then 1 else :most_of_one::int end - (select count(*) from unnest(:running::text[]) as id where id = w.webhook_id))
        for update skip locked) d
      limit :most)
    update webhook_deliveries d
-   set attempts = d.attempts + 1, next_attempt = now() + make_interval(secs => :lease)
+   set attempts = d.attempts + 1, last_attempt_time = now(), next_attempt = now() + make_interval(secs => :lease)
    from due, webhooks w
    where d.delivery_id = due.delivery_id and w.webhook_id = d.webhook_id
-   returning d.delivery_id, d.webhook_id, d.body, d.attempts, extract(epoch from now() - d.creation_time)::float8 as age_seconds, w.url, w.secret`,
+   returning d.delivery_id, d.webhook_id, d.body, d.attempts, extract(epoch from now() - d.due_time)::float8 as age_seconds, w.url, w.secret`,
 );
 
 /** Takes up to `most` due deliveries. `running` names the webhook of each that this server is sending already. */
@@ -62,25 +62,32 @@ export async function claimDeliveries(
   });
 }
 
+/** How an attempt went: the status that the receiver answered, if it did, and what went wrong, if anything. */
+export type Outcome = { responseStatus: number | null; failure: string | null };
+
 const FINISH_DELIVERY = statement(
   'finish_webhook_delivery',
-  `with finished as (delete from webhook_deliveries where delivery_id = :delivery_id)
+  `with finished as (
+     update webhook_deliveries
+     set status = case when :failure::text is null then 'SUCCEEDED' else 'FAILED' end, end_time = now(), response_status = :responseStatus,
+       error_message = :failure
+     where delivery_id = :delivery_id and attempts = :attempts)
    update webhooks set failures = 0, paused_until = now() where webhook_id = :webhook_id and failures > 0`,
 );
 
-/** Removes a delivery that its receiver has answered. */
-export async function finishDelivery(db: Db, { delivery_id, webhook_id }: Delivery): Promise<void> {
-  await run(db, FINISH_DELIVERY, { delivery_id, webhook_id });
+/** Ends a delivery that its receiver has answered, for good or ill, unless it has been taken or is to be sent again since. */
+export async function finishDelivery(db: Db, { delivery_id, webhook_id, attempts }: Delivery, outcome: Outcome): Promise<void> {
+  await run(db, FINISH_DELIVERY, { delivery_id, webhook_id, attempts, ...outcome });
 }
 
 /** Deliveries of one webhook that fail at the same time count once: they were sent before its pause began. */
 const FAIL_DELIVERY = statement(
   'fail_webhook_delivery',
-  `with given_up as (
-     delete from webhook_deliveries where delivery_id = :delivery_id and :pause::float8 is null),
-   postponed as (
-     update webhook_deliveries set next_attempt = now() + make_interval(secs => :pause::float8)
-     where delivery_id = :delivery_id and attempts = :attempts and :pause::float8 is not null)
+  `with failed as (
+     update webhook_deliveries
+     set status = case when :pause::float8 is null then 'FAILED' else 'PENDING' end, end_time = case when :pause::float8 is null then now() end,
+       next_attempt = now() + make_interval(secs => coalesce(:pause::float8, 0)), response_status = :responseStatus, error_message = :failure
+     where delivery_id = :delivery_id and attempts = :attempts and status = 'PENDING')
    update webhooks
    set failures = failures + 1, paused_until = now() + make_interval(secs => greatest(:asked::float8, least(2.0 ^ least(failures, 20), :longest::float8)))
    where webhook_id = :webhook_id and paused_until <= now()`,
@@ -93,10 +100,11 @@ const FAIL_DELIVERY = statement(
 export async function failDelivery(
   db: Db,
   delivery: Delivery,
+  outcome: Outcome,
   seconds: { pause: number | null; asked: number; longest: number },
 ): Promise<void> {
   const { delivery_id, webhook_id, attempts } = delivery;
-  await run(db, FAIL_DELIVERY, { delivery_id, webhook_id, attempts, ...seconds });
+  await run(db, FAIL_DELIVERY, { delivery_id, webhook_id, attempts, ...outcome, ...seconds });
 }
 
 const RELEASE_DELIVERY = statement(

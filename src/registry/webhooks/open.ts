@@ -1,15 +1,19 @@
 import type { Logger } from 'pino';
 import type { Db } from '../../platform/db/database.ts';
 import { type DeliverySettings, openCourier } from './deliver.ts';
+import { purgeDeliveries } from './delivery-log.ts';
 import { openSecrets, type Secrets } from './secrets.ts';
 import { listAwaitedEvents } from './store.ts';
 
 const LOOK_EVERY_MS = 1000;
+const PURGE_EVERY_MS = 3_600_000;
 
 export type WebhookSettings = DeliverySettings & {
   /** 32 bytes in base64; undefined: the one in `keyFile`. */
   encryptionKey: string | undefined;
   keyFile: string;
+  /** For so long deliveries stay in the log after they have ended. */
+  logDays: number;
 };
 
 /** What endpoints need to know and do about webhooks. */
@@ -56,6 +60,15 @@ export async function openWebhooks(db: Db, settings: WebhookSettings, log: Logge
       });
   }, LOOK_EVERY_MS);
   timer.unref();
+  let purging = Promise.resolve();
+  const purge = () => {
+    purging = purgeDeliveries(db, settings.logDays).catch((error: unknown) =>
+      log.warn({ err: error }, 'could not purge the log of webhook deliveries'),
+    );
+  };
+  purge();
+  const purger = setInterval(purge, PURGE_EVERY_MS);
+  purger.unref();
 
   return {
     settings,
@@ -65,6 +78,8 @@ export async function openWebhooks(db: Db, settings: WebhookSettings, log: Logge
     deliver: courier.wake,
     async stop() {
       clearInterval(timer);
+      clearInterval(purger);
+      await purging;
       await reloading;
       await courier.stop();
     },

@@ -109,6 +109,8 @@ const lookUpPublic: LookupFunction = (hostname, options, callback) => {
     .catch((error: NodeJS.ErrnoException) => callback(error, ''));
 };
 
+const UNTRUSTED = "The receiver's certificate is not signed by an authority this server trusts (NODE_EXTRA_CA_CERTS names a file of more).";
+
 const REASONS: Record<string, string> = {
   ENOTPUBLIC: "The URL's host resolves to an IP address that is not public.",
   ECONNREFUSED: 'The connection was refused.',
@@ -116,6 +118,12 @@ const REASONS: Record<string, string> = {
   ENOTFOUND: 'The host name is not known.',
   EAI_AGAIN: 'The host name cannot be resolved at the moment.',
   ETIMEOUT: 'The host name was not resolved in time.',
+  ERR_TLS_CERT_ALTNAME_INVALID: "The receiver's certificate is for another host.",
+  CERT_HAS_EXPIRED: "The receiver's certificate has expired.",
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
 };
 
 /** In words of ours: Node's texts name addresses of the network we are in. */

@@ -42,8 +42,9 @@ export async function getWebhook(db: Db, key: WebhookKey): Promise<WebhookRow & 
 const UPDATE_WEBHOOK = statement(
   'update_webhook',
   `with dropped as (
-     delete from webhook_deliveries d using webhooks w
-     where :status::text = 'DISABLED' and w.scope_id = :scope and w.webhook_id = :webhook_id and d.webhook_id = w.webhook_id)
+     update webhook_deliveries d set status = 'FAILED', end_time = now(), error_message = 'The webhook was disabled before this was delivered.'
+     from webhooks w
+     where :status::text = 'DISABLED' and w.scope_id = :scope and w.webhook_id = :webhook_id and d.webhook_id = w.webhook_id and d.status = 'PENDING')
    update webhooks
    set name = coalesce(:name, name), description = coalesce(:description, description), url = coalesce(:url, url),
      events = coalesce(:events, events), status = coalesce(:status::text, status),

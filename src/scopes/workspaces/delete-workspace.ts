@@ -62,8 +62,8 @@ const FIND_CONFLICTS = statement(
   'find_workspace_conflicts',
   `select conflict.table, conflict.name from (${ROOTS.map(
     ({ table, name }, i) =>
-      `select '${table}' as table, here.${name} as name, ${i} as place from ${table} here join ${table} there on there.${name} = here.${name}
-       where here.scope_id = :scope and there.scope_id = ${DEFAULT_SCOPE.id}`,
+      `select '${table}' as table, ${name} as name, ${i} as place from ${table}
+       where scope_id = :scope and ${name} in (select ${name} from ${table} where scope_id = ${DEFAULT_SCOPE.id})`,
   ).join(' union all ')}) conflict order by conflict.place, conflict.name limit ${SHOWN_CONFLICTS}`,
 );
 

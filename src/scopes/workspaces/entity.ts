@@ -3,7 +3,7 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkLength } from '../../platform/names.ts';
 import { checkStorageLocation } from '../../platform/storage-location.ts';
-import { splitUri } from '../../platform/uri.ts';
+import { type LocationRules, splitUri } from '../../platform/uri.ts';
 import { checkWorkspaceName, DEFAULT_SCOPE } from '../entity.ts';
 
 const MAX_DESCRIPTION_LENGTH = 5000;
@@ -32,28 +32,23 @@ export const removableWorkspaceName = checkedBy((name) => {
 
 export const description = checkedBy((text) => checkLength('description', MAX_DESCRIPTION_LENGTH, text));
 
-// As mlflow/server/handlers.py (_validate_workspace_default_artifact_root), but without paths on the server's disk.
-export const defaultArtifactRoot = z
-  .string()
-  .trim()
-  .pipe(
-    checkedBy((root) => {
-      if (root === '') return;
-      const { scheme, path } = splitUri(root);
-      if (scheme.length < 2 && !root.startsWith('/')) {
-        throw invalidParameter(
-          "Invalid value for 'default_artifact_root'. Expected a URI (for example 's3://bucket/prefix' or 'mlflow-artifacts:/prefix') or an absolute path," +
-            ` got '${root}'.`,
-        );
-      }
-      checkStorageLocation('default_artifact_root', root);
-      if (scheme === 'mlflow-artifacts' && /(^|\/)(\.\.?|workspaces)(\/|$)/.test(decodeURIComponentOr(path))) {
-        throw invalidParameter(
-          `Invalid value for 'default_artifact_root'. A folder of this server's artifacts is below the workspace's own; '${root}' names another place.`,
-        );
-      }
-    }),
-  );
+/** As mlflow/server/handlers.py (_validate_workspace_default_artifact_root), but without paths on the server's disk. */
+export function checkDefaultArtifactRoot(root: string, rules: LocationRules): void {
+  if (root === '') return;
+  const { scheme, authority, path } = splitUri(root);
+  if (scheme.length < 2 && !root.startsWith('/')) {
+    throw invalidParameter(
+      "Invalid value for 'default_artifact_root'. Expected a URI (for example 's3://bucket/prefix' or 'mlflow-artifacts:/prefix') or an absolute path," +
+        ` got '${root}'.`,
+    );
+  }
+  checkStorageLocation('default_artifact_root', root, rules);
+  if (scheme === 'mlflow-artifacts' && authority === '' && /(^|\/)(\.\.?|workspaces)(\/|$)/.test(decodeURIComponentOr(path))) {
+    throw invalidParameter(
+      `Invalid value for 'default_artifact_root'. A folder of this server's artifacts is below the workspace's own; '${root}' names another place.`,
+    );
+  }
+}
 
 function decodeURIComponentOr(text: string): string {
   try {
@@ -63,24 +58,20 @@ function decodeURIComponentOr(text: string): string {
   }
 }
 
-// As mlflow/utils/validation.py (_validate_trace_archival_location, _validate_trace_archival_retention_string).
-const archivalLocation = z
-  .string()
-  .trim()
-  .pipe(
-    checkedBy((location) => {
-      if (location === '') return;
-      const { scheme } = splitUri(location);
-      if (scheme === '') throw invalidParameter("Invalid value for 'trace_archival_config.location'. Expected a URI string.");
-      checkStorageLocation('trace_archival_config.location', location);
-      if (scheme === 'mlflow-artifacts') {
-        throw invalidParameter(
-          "Invalid value for 'trace_archival_config.location'. Trace archival location cannot use the proxy-only `mlflow-artifacts:` scheme.",
-        );
-      }
-    }),
-  );
+/** As mlflow/utils/validation.py (_validate_trace_archival_location). */
+export function checkArchivalLocation(location: string, rules: LocationRules): void {
+  if (location === '') return;
+  const { scheme } = splitUri(location);
+  if (scheme === '') throw invalidParameter("Invalid value for 'trace_archival_config.location'. Expected a URI string.");
+  checkStorageLocation('trace_archival_config.location', location, rules);
+  if (scheme === 'mlflow-artifacts') {
+    throw invalidParameter(
+      "Invalid value for 'trace_archival_config.location'. Trace archival location cannot use the proxy-only `mlflow-artifacts:` scheme.",
+    );
+  }
+}
 
+// As mlflow/utils/validation.py (_validate_trace_archival_retention_string).
 const archivalRetention = z
   .string()
   .trim()
@@ -100,7 +91,7 @@ const archivalRetention = z
     }),
   );
 
-export const traceArchivalConfig = z.object({ location: archivalLocation.optional(), retention: archivalRetention.optional() });
+export const traceArchivalConfig = z.object({ location: z.string().trim().optional(), retention: archivalRetention.optional() });
 
 export const Workspace = z.object({
   name: z.string(),

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { endpoint, streamEndpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
+import type { LocationRules } from '../../platform/uri.ts';
 import { deleteWorkspace } from './delete-workspace.ts';
 import {
+  checkArchivalLocation,
+  checkDefaultArtifactRoot,
   DELETION_MODES,
   type DeletionMode,
-  defaultArtifactRoot,
   description,
   newWorkspaceName,
   removableWorkspaceName,
@@ -18,19 +20,24 @@ import { getWorkspace, insertWorkspace, listWorkspaces, updateWorkspace, type Wo
 
 const settingsFields = {
   description: description.optional(),
-  default_artifact_root: defaultArtifactRoot.optional(),
+  default_artifact_root: z.string().trim().optional(),
   trace_archival_config: traceArchivalConfig.optional(),
 };
 const oneWorkspace = z.object({ workspace: Workspace });
 
 type SettingsInput = z.output<z.ZodObject<typeof settingsFields>>;
 
-const toSettings = (input: SettingsInput): WorkspaceSettings => ({
-  description: input.description ?? null,
-  root: input.default_artifact_root ?? null,
-  location: input.trace_archival_config?.location ?? null,
-  retention: input.trace_archival_config?.retention ?? null,
-});
+function toSettings(input: SettingsInput, locations: LocationRules): WorkspaceSettings {
+  const { description, default_artifact_root: root, trace_archival_config: archival } = input;
+  if (root !== undefined) checkDefaultArtifactRoot(root, locations);
+  if (archival?.location !== undefined) checkArchivalLocation(archival.location, locations);
+  return {
+    description: description ?? null,
+    root: root ?? null,
+    location: archival?.location ?? null,
+    retention: archival?.retention ?? null,
+  };
+}
 
 const list = endpoint({
   op: 'workspace.list',
@@ -56,8 +63,8 @@ const create = endpoint({
   status: 201,
   input: z.object({ name: newWorkspaceName, ...settingsFields }),
   output: oneWorkspace,
-  async handler({ db, input }) {
-    return { workspace: toWorkspace(await insertWorkspace(db, input.name, toSettings(input))) };
+  async handler({ db, locations, input }) {
+    return { workspace: toWorkspace(await insertWorkspace(db, input.name, toSettings(input, locations))) };
   },
 });
 
@@ -84,8 +91,8 @@ const update = endpoint({
   effect: 'write',
   input: z.object({ workspace_name: workspaceName, ...settingsFields }),
   output: oneWorkspace,
-  async handler({ db, input }) {
-    const settings = toSettings(input);
+  async handler({ db, locations, input }) {
+    const settings = toSettings(input, locations);
     if (Object.values(settings).every((setting) => setting === null)) {
       throw invalidParameter('Workspace update must have at least one key');
     }

@@ -50,16 +50,16 @@ export const RunDatasetInput = z.object({
   }),
 });
 
-/** The experiments of a search for data sets: 1 to 20. */
-export const datasetExperimentIds = experimentIds.pipe(
-  z
-    .array(z.number())
-    .refine((ids) => ids.length > 0, { message: 'SearchDatasets request must specify at least one experiment_id.' })
-    .refine((ids) => ids.length <= MAX_EXPERIMENTS, {
-      error: ({ input }) =>
-        `SearchDatasets request cannot specify more than ${MAX_EXPERIMENTS} experiment_ids. Received ${(input as number[]).length} experiment_ids.`,
-    }),
-);
+/** The experiments of a search for data sets: 1 to 20, counted before they are looked at. */
+export const datasetExperimentIds = z
+  .array(z.string())
+  .default([])
+  .refine((ids) => ids.length > 0, { message: 'SearchDatasets request must specify at least one experiment_id.' })
+  .refine((ids) => ids.length <= MAX_EXPERIMENTS, {
+    error: ({ input }) =>
+      `SearchDatasets request cannot specify more than ${MAX_EXPERIMENTS} experiment_ids. Received ${(input as string[]).length} experiment_ids.`,
+  })
+  .pipe(experimentIds.unwrap());
 
 export const DatasetSummary = z.object({
   experiment_id: z.string(),

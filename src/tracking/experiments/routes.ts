@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import { uriOfWorkspace } from '../../artifacts/workspace-path.ts';
 import { endpoint } from '../../endpoint.ts';
-import { invalidParameter } from '../../platform/errors.ts';
 import { requiredText } from '../../platform/fields.ts';
 import { tagKey } from '../../platform/names.ts';
 import { DatasetSummary, datasetExperimentIds, toDatasetSummary } from '../datasets/entity.ts';
 import { findDatasetSummaries } from '../datasets/store.ts';
 import { maxResults } from '../max-results.ts';
 import { stagesOf, viewType } from '../view-type.ts';
-import { artifactLocation } from './artifact-location.ts';
+import { checkArtifactLocation, refuseArtifactLocation } from './artifact-location.ts';
 import { Experiment, experimentId, experimentTags, experimentTagValue, newExperimentName, toExperiment } from './entity.ts';
 import { searchExperiments } from './search.ts';
 import {
@@ -31,10 +30,11 @@ const createExperiment = endpoint({
   method: 'POST',
   path: '/mlflow/experiments/create',
   effect: 'write',
-  input: z.object({ name: newExperimentName, artifact_location: artifactLocation.default(''), tags: experimentTags }),
+  input: z.object({ name: newExperimentName, artifact_location: z.string().default(''), tags: experimentTags }),
   output: z.object({ experiment_id: z.string() }),
-  async handler({ db, scope, input }) {
-    if (scope.named && input.artifact_location) throw invalidParameter('artifact_location cannot be specified when workspaces are enabled');
+  async handler({ db, scope, locations, input }) {
+    const checkLocation = scope.named ? refuseArtifactLocation : checkArtifactLocation;
+    checkLocation(input.artifact_location, locations);
     const key = { scope: scope.id, name: input.name };
     const home = scope.named ? uriOfWorkspace(scope) : null;
     return { experiment_id: String(await insertExperiment(db, key, { location: input.artifact_location, home, tags: input.tags })) };

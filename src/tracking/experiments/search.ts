@@ -38,7 +38,7 @@ export async function searchExperiments(
   scope: number,
   search: ExperimentSearch,
 ): Promise<{ rows: ExperimentRow[]; nextPageToken: string | null }> {
-  const terms = parseFilter(search.filter).map(toTerm);
+  const terms = parseFilter(search.filter, toTerm);
   const query = sqlBuilder('experiments as e')
     .select(sqlBuilder.raw(EXPERIMENT_COLUMNS))
     .where('e.scope_id', scope)
@@ -89,7 +89,8 @@ function attributeValue(key: string, value: FilterClause['value']): Term['value'
     if (value.kind === 'number') return value.text;
     throw invalidParameter(`Expected numeric value type for numeric attribute: ${key}. Found ${value.text}`);
   }
-  if (value.kind === 'number') throw invalidParameter(`Expected a quoted string value for attributes. Got value ${value.text}`);
+  if (value.kind === 'number' || value.kind === 'other')
+    throw invalidParameter(`Expected a quoted string value for attributes. Got value ${value.text}`);
   if (value.kind !== 'list') return unquote(value.text);
   if (key === 'experiment_id') return value.items;
   throw invalidParameter("Only ['experiment_id'] attributes support comparison with a list of quoted string values.");

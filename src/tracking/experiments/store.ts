@@ -23,7 +23,7 @@ export const inactiveExperiment = (experimentId: number, stage: string) =>
 // (append_to_uri_path).
 const NEW_LOCATION = `
   case when :home::text is null then 'mlflow-artifacts:/' || id else regexp_replace(coalesce(
-    (select regexp_replace(s.default_artifact_root, '^mlflow-artifacts:/+(?!workspaces/)', :home || '/') from scopes s where s.id = :scope), :home),
+    (select regexp_replace(s.default_artifact_root, '^mlflow-artifacts:/(?!/[^/])/*(?!workspaces/)', :home || '/') from scopes s where s.id = :scope), :home),
     '/?(\\?.*)?$', '/' || id || '\\1') end`;
 
 const INSERT_EXPERIMENT = statement(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalidParameter } from '../../platform/errors.ts';
-import { checkedBy, protoEnum } from '../../platform/fields.ts';
-import { checkLength } from '../../platform/names.ts';
+import { checkedBy, protoEnum, shownInt64 } from '../../platform/fields.ts';
+import { checkLength, refuseControlCharacters } from '../../platform/names.ts';
 import { pythonRepr } from '../../platform/python.ts';
 
 // In characters (mlflow/store/tracking/dbmodels/models.py, SqlLoggedModel and its side tables).
@@ -36,6 +36,7 @@ export const newLoggedModelName = checkedBy((name) => {
         `('/', ':', '.', '%', '"', "'")`,
     );
   }
+  refuseControlCharacters('name', name);
   checkLength('name', MAX_NAME_LENGTH, name);
 }).default('');
 
@@ -67,8 +68,8 @@ export function distinctKeyValues(kind: 'tag' | 'parameter') {
 const LoggedModelMetric = z.object({
   key: z.string(),
   value: z.union([z.number(), z.literal('NaN')]),
-  timestamp: z.int(),
-  step: z.int(),
+  timestamp: shownInt64,
+  step: shownInt64,
   dataset_name: z.string().optional(),
   dataset_digest: z.string().optional(),
   model_id: z.string(),

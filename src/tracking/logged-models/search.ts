@@ -59,7 +59,7 @@ export async function searchLoggedModels(
   scope: number,
   search: LoggedModelSearch,
 ): Promise<{ rows: LoggedModelRow[]; nextPageToken: string | null }> {
-  const terms = parseFilter(search.filter, { quoteFilter: true }).map(toTerm);
+  const terms = parseFilter(search.filter, toTerm, { quoteFilter: true });
   const query = sqlBuilder('logged_models as l')
     .joinRaw('join experiments as e on e.experiment_id = l.experiment_id')
     .select(sqlBuilder.raw(LOGGED_MODEL_COLUMNS))
@@ -79,12 +79,14 @@ export async function searchLoggedModels(
   });
 }
 
-function identify(identifier: string): Field {
-  const [, prefix, rest] = /^([a-z]+)\.(.+)$/s.exec(identifier) ?? [];
-  if (prefix === undefined || rest === undefined) return { type: 'attributes', key: attributeKey(trimKey(identifier)) };
+/** The key of an attribute is not checked yet; `written` is how messages name it. */
+function identify(identifier: string): Field & { written: string } {
+  const [, prefix, rest] = /^([a-z]+)\.(.+)$/.exec(identifier) ?? [];
+  if (prefix === undefined || rest === undefined)
+    return { type: 'attributes', key: trimKey(identifier), written: `attributes.${resolveAlias(identifier)}` };
   const type = TYPES.find((known) => known === prefix);
   if (!type) throw invalidParameter(`Invalid entity type: '${prefix}'. Expected one of [${TYPES.map((name) => `'${name}'`).join(', ')}].`);
-  return { type, key: type === 'attributes' ? attributeKey(trimKey(rest)) : trimKey(rest) };
+  return { type, key: trimKey(rest), written: `${type}.${rest.replace(/^`+|`+$/g, '')}` };
 }
 
 function attributeKey(written: string): string {
@@ -97,13 +99,14 @@ const resolveAlias = (name: string): string => (Object.hasOwn(ALIASES, name) ? A
 const pythonTuple = (items: readonly string[]) => `(${items.map((item) => `'${item}'`).join(', ')})`;
 
 function toTerm({ identifier, comparator, value }: FilterClause): Term {
-  const { type, key } = identify(identifier);
-  const attribute = type === 'attributes' ? ATTRIBUTES[key] : undefined;
+  const { type, key: named, written } = identify(identifier);
+  const attribute = type === 'attributes' ? ATTRIBUTES[resolveAlias(named)] : undefined;
   const numeric = type === 'metrics' || attribute?.numeric === true;
   const comparators = numeric ? NUMERIC_COMPARATORS : attribute?.status ? STATUS_COMPARATORS : STRING_COMPARATORS;
   if (!comparators.includes(comparator)) {
-    throw invalidParameter(`Invalid comparison operator for ${type}.${key}: '${comparator}'. Expected one of ${pythonTuple(comparators)}.`);
+    throw invalidParameter(`Invalid comparison operator for ${written}: '${comparator}'. Expected one of ${pythonTuple(comparators)}.`);
   }
+  const key = type === 'attributes' ? attributeKey(named) : named;
   if (numeric) return { type, key, comparator, value: readNumber(`${type}.${key}`, value) };
   const read = readText(`${type}.${key}`, comparator, value);
   return { type, key, comparator, value: attribute?.status ? toStatusNumber(read) : read };

@@ -1,5 +1,6 @@
 import type { Db } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
+import type { Int64 } from '../../platform/json.ts';
 import { checkLength } from '../../platform/names.ts';
 import type { ExperimentKey } from '../experiments/entity.ts';
 import { checkRunName, RUN_NAME_TAG, type RunRow } from './entity.ts';
@@ -16,7 +17,7 @@ const MAX_USER_LENGTH = 256;
 export async function createRun(
   db: Db,
   key: ExperimentKey,
-  input: { run_name: string; user_id: string; start_time: number; tags: { key: string; value: string }[] },
+  input: { run_name: string; user_id: string; start_time: Int64; tags: { key: string; value: string }[] },
 ): Promise<RunRow> {
   const nameTag = input.tags.findLast((tag) => tag.key === RUN_NAME_TAG)?.value ?? '';
   if (input.run_name && nameTag && input.run_name !== nameTag) {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { protoEnum } from '../../platform/fields.ts';
+import { protoEnum, shownInt64 } from '../../platform/fields.ts';
+import type { Int64 } from '../../platform/json.ts';
 import { checkLength } from '../../platform/names.ts';
 import { RunDatasetInput } from '../datasets/entity.ts';
 
@@ -32,8 +33,8 @@ const Tag = z.object({ key: z.string(), value: z.string() });
 export const Metric = z.object({
   key: z.string(),
   value: z.union([z.number(), z.literal('NaN')]),
-  timestamp: z.int(),
-  step: z.int(),
+  timestamp: shownInt64,
+  step: shownInt64,
 });
 
 export const RunInfo = z.object({
@@ -43,8 +44,8 @@ export const RunInfo = z.object({
   experiment_id: z.string(),
   user_id: z.string(),
   status: z.enum(['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED']),
-  start_time: z.int(),
-  end_time: z.int().optional(),
+  start_time: shownInt64,
+  end_time: shownInt64.optional(),
   artifact_uri: z.string(),
   lifecycle_stage: z.enum(['active', 'deleted']),
 });
@@ -56,7 +57,7 @@ export const Run = z.object({
     dataset_inputs: z.array(RunDatasetInput).optional(),
     model_inputs: z.array(z.object({ model_id: z.string() })).optional(),
   }),
-  outputs: z.object({ model_outputs: z.array(z.object({ model_id: z.string(), step: z.int() })).optional() }).optional(),
+  outputs: z.object({ model_outputs: z.array(z.object({ model_id: z.string(), step: shownInt64 })).optional() }).optional(),
 });
 
 export type RunInfoRow = {
@@ -65,8 +66,8 @@ export type RunInfoRow = {
   name: string;
   user_id: string;
   status: z.infer<typeof RunInfo>['status'];
-  start_time: number;
-  end_time: number | null;
+  start_time: Int64;
+  end_time: Int64 | null;
   lifecycle_stage: 'active' | 'deleted';
   artifact_uri: string;
 };
@@ -77,7 +78,7 @@ export type RunRow = RunInfoRow & {
   metrics: z.infer<typeof Metric>[] | null;
   dataset_inputs: z.infer<typeof RunDatasetInput>[] | null;
   model_inputs: { model_id: string }[] | null;
-  model_outputs: { model_id: string; step: number }[] | null;
+  model_outputs: { model_id: string; step: Int64 }[] | null;
 };
 
 export const toRunInfo = (row: RunInfoRow): z.infer<typeof RunInfo> => ({

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { int64, requiredText } from '../../platform/fields.ts';
+import { exactInt64, int64, requiredText } from '../../platform/fields.ts';
+import type { Int64 } from '../../platform/json.ts';
 import { pythonInt } from '../../platform/python.ts';
 import { Metric, runIdOf, withRunId } from './entity.ts';
 import { findBulkMetricHistory, findMetricHistory, sampleMetricHistory } from './metric-history.ts';
@@ -17,6 +18,12 @@ const looseInt = z.preprocess((value) => {
   const number = typeof value === 'string' ? pythonInt(value) : null;
   return number === null ? value : Math.max(Math.min(Number(number), Number.MAX_SAFE_INTEGER), Number.MIN_SAFE_INTEGER);
 }, int64);
+const MAX_INT64 = 2n ** 63n - 1n;
+const looseStep = z.preprocess((value) => {
+  const number = typeof value === 'string' ? pythonInt(value) : null;
+  if (number === null) return value;
+  return number > MAX_INT64 ? MAX_INT64 : number < -MAX_INT64 ? -MAX_INT64 : number;
+}, exactInt64);
 
 const MetricOfRun = Metric.extend({ run_id: z.string() });
 
@@ -86,8 +93,8 @@ const sampleHistory = endpoint({
         `GetMetricHistoryBulkInterval request must specify at most ${MAX_RUNS} run_ids. Received ${(input as string[]).length} run_ids.${SEE_DOCS}`,
     }),
     metric_key: requiredText,
-    start_step: looseInt.optional(),
-    end_step: looseInt.optional(),
+    start_step: looseStep.optional(),
+    end_step: looseStep.optional(),
     max_results: looseInt
       .pipe(
         z.number().refine((value) => value >= 1 && value <= MAX_RESULTS_PER_RUN, {
@@ -110,7 +117,7 @@ const sampleHistory = endpoint({
   },
 });
 
-function stepRange(start: number | undefined, end: number | undefined): { start: number; end: number } | null {
+function stepRange(start: Int64 | undefined, end: Int64 | undefined): { start: Int64; end: Int64 } | null {
   if (start === undefined && end === undefined) return null;
   if (start === undefined || end === undefined) {
     throw invalidParameter('If either start step or end step are specified, both must be specified.');

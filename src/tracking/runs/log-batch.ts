@@ -2,7 +2,7 @@ import pg from 'pg';
 import { z } from 'zod';
 import { type Db, isDatabaseError, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
-import { double, int64 } from '../../platform/fields.ts';
+import { double, exactInt64 } from '../../platform/fields.ts';
 import { checkKey, checkLength, lastValues } from '../../platform/names.ts';
 import { pythonFloat, pythonRepr } from '../../platform/python.ts';
 import { ACTIVE_RUN } from './columns.ts';
@@ -22,8 +22,8 @@ import { inactiveRun } from './store.ts';
 export const metricFields = {
   key: z.string().min(1),
   value: double,
-  timestamp: int64,
-  step: int64.default(0),
+  timestamp: exactInt64,
+  step: exactInt64.default(0),
   model_id: z.string().default(''),
   dataset_name: z.string().default(''),
   dataset_digest: z.string().default(''),

@@ -1,4 +1,5 @@
 import { type Db, run, statement } from '../../platform/db/database.ts';
+import type { Int64 } from '../../platform/json.ts';
 import type { DatasetInput } from '../datasets/entity.ts';
 import { ACTIVE_RUN } from './columns.ts';
 import type { RunKey } from './entity.ts';
@@ -64,7 +65,7 @@ const LOG_OUTPUTS = statement(
 );
 
 /** Adds models to what a run made. One logged again takes the new step. Throws as `deleteRunTag` for an unknown or deleted run. */
-export async function logOutputs(db: Db, key: RunKey, models: { model_id: string; step: number }[]): Promise<void> {
+export async function logOutputs(db: Db, key: RunKey, models: { model_id: string; step: Int64 }[]): Promise<void> {
   const rows = await run(db, LOG_OUTPUTS, {
     ...key,
     modelIds: models.map((model) => model.model_id),

@@ -1,5 +1,6 @@
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
+import { parseExactJson, stringifyExactJson } from '../../platform/json.ts';
 import { ACTIVE_RUN } from './columns.ts';
 import type { RunKey } from './entity.ts';
 import { inactiveRun } from './store.ts';
@@ -16,7 +17,7 @@ const isEntry = (value: unknown): value is Entry => typeof value === 'object' &&
 export function toHistoryEntry(modelJson: string): Entry {
   let model: unknown;
   try {
-    model = JSON.parse(modelJson);
+    model = parseExactJson(modelJson);
   } catch {
     throw invalidParameter(`Malformed model info. \n ${modelJson.slice(0, 1000)} \n is not a valid JSON.`);
   }
@@ -36,7 +37,7 @@ export function toHistoryEntry(modelJson: string): Entry {
 }
 
 const ascii = (value: unknown) =>
-  JSON.stringify(value).replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  stringifyExactJson(value).replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** JSON as Python's json.dumps writes it: spaces after commas and colons, ASCII only. */
 function pythonDumps(value: unknown): string {

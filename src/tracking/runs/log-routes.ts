@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { checkedBy, int64, requiredText } from '../../platform/fields.ts';
+import { checkedBy, exactInt64, requiredText } from '../../platform/fields.ts';
 import { pythonJson } from '../../platform/python.ts';
 import { datasetInput } from '../datasets/entity.ts';
 import { runIdOf, withRunId } from './entity.ts';
@@ -135,7 +135,7 @@ const logRunOutputs = endpoint({
   method: 'POST',
   path: '/mlflow/runs/outputs',
   effect: 'write',
-  input: z.object({ run_id: requiredText, models: z.array(z.object({ model_id: requiredText, step: int64.default(0) })) }),
+  input: z.object({ run_id: requiredText, models: z.array(z.object({ model_id: requiredText, step: exactInt64.default(0) })) }),
   output: Nothing,
   async handler({ db, scope, input }) {
     await logOutputs(db, { scope: scope.id, runId: input.run_id }, input.models);

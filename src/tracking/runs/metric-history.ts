@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type Db, run, sqlBuilder, statement } from '../../platform/db/database.ts';
+import type { Int64 } from '../../platform/json.ts';
 import { fetchPage } from '../../platform/search/page.ts';
 import { METRIC_VALUE } from './columns.ts';
 import type { Metric, RunKey } from './entity.ts';
@@ -66,7 +67,7 @@ const SAMPLE_HISTORY = statement(
 export function sampleMetricHistory(
   db: Db,
   scope: number,
-  search: { runIds: string[]; metricKey: string; limit: number; range: { start: number; end: number } | null },
+  search: { runIds: string[]; metricKey: string; limit: number; range: { start: Int64; end: Int64 } | null },
 ): Promise<MetricOfRun[]> {
   const { range, ...rest } = search;
   return run<MetricOfRun>(db, SAMPLE_HISTORY, { scope, ...rest, start: range?.start ?? null, end: range?.end ?? null });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
-import { int64, requiredText } from '../../platform/fields.ts';
+import { exactInt64, int64, requiredText } from '../../platform/fields.ts';
 import { experimentId, experimentIds } from '../experiments/entity.ts';
 import { atLeastOne } from '../max-results.ts';
 import { stagesOf, viewType } from '../view-type.ts';
@@ -24,7 +24,7 @@ const create = endpoint({
     experiment_id: experimentId,
     user_id: z.string().default(''),
     run_name: z.string().default(''),
-    start_time: int64.default(0),
+    start_time: exactInt64.default(0),
     tags: z.array(z.object({ key: z.string().default(''), value: z.string().default('') })).default([]),
   }),
   output: z.object({ run: Run }),
@@ -53,7 +53,7 @@ const update = endpoint({
   method: 'POST',
   path: '/mlflow/runs/update',
   effect: 'write',
-  input: withRunId({ status: runStatus.optional(), end_time: int64.optional(), run_name: z.string().optional() }),
+  input: withRunId({ status: runStatus.optional(), end_time: exactInt64.optional(), run_name: z.string().optional() }),
   output: z.object({ run_info: RunInfo }),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };

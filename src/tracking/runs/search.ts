@@ -25,7 +25,7 @@ export async function searchRuns(db: Db, scope: number, search: RunSearch): Prom
     .select(sqlBuilder.raw(FOUND_RUN_COLUMNS))
     .where('e.scope_id', scope)
     .whereRaw('r.lifecycle_stage = any (?)', [search.stages]);
-  for (const term of parseFilter(search.filter, { quoteInvalid: true }).map(toRunTerm)) whereRunTerm(query, term);
+  for (const term of parseFilter(search.filter, toRunTerm, { quoteInvalid: true })) whereRunTerm(query, term);
   const sorts = sortRuns(query, search.order_by);
   const [first, ...others] = search.experiment_ids;
   if (first === undefined) return { rows: [], nextPageToken: null };

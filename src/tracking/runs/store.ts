@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
+import type { Int64 } from '../../platform/json.ts';
 import { lastValues } from '../../platform/names.ts';
 import type { ExperimentKey } from '../experiments/entity.ts';
 import { inactiveExperiment } from '../experiments/store.ts';
@@ -43,7 +44,7 @@ const INSERT_RUN = statement(
 export async function insertRun(
   db: Db,
   key: ExperimentKey,
-  made: { name: string; userId: string; startTime: number; tags: { key: string; value: string }[] },
+  made: { name: string; userId: string; startTime: Int64; tags: { key: string; value: string }[] },
 ): Promise<RunRow> {
   const [row] = await run<RunRow & { experiment_stage: string }>(db, INSERT_RUN, {
     ...key,
@@ -100,7 +101,7 @@ const UPDATE_RUN = statement(
 export async function updateRun(
   db: Db,
   key: RunKey,
-  change: { status: string | null; endTime: number | null; name: string | null },
+  change: { status: string | null; endTime: Int64 | null; name: string | null },
 ): Promise<RunInfoRow> {
   const [row] = await run<RunInfoRow>(db, UPDATE_RUN, { ...key, ...change });
   if (!row) throw await inactiveRun(db, key);

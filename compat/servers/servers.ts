@@ -4,7 +4,7 @@ import { freePort, isHealthy, waitUntil } from './ports.ts';
 import type { Databases } from './postgres.ts';
 import { type Launch, type Running, start } from './processes.ts';
 
-const ROOT = path.dirname(import.meta.dirname);
+const ROOT = path.join(import.meta.dirname, '..', '..');
 
 export type Site = {
   databases: Databases;

@@ -36,7 +36,7 @@ process.on('exit', () => {
   for (const kill of killers) kill();
 });
 
-/** Starts a process in a group of its own, which is gone when the bench ends. No setting of the user's own shell reaches it. */
+/** Starts a process in a group of its own, which is gone after `cleanUp`. No setting of the user's own shell reaches it. */
 export function start({ command, args, env, cwd, logFile, identity, stopSignal = 'SIGTERM', daemonPidFile }: Launch): Running {
   let started: Running | undefined;
   atEnd(() => started?.stop());

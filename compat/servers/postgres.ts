@@ -10,7 +10,7 @@ import { freePort, waitUntil } from './ports.ts';
 import { start } from './processes.ts';
 
 const run = promisify(execFile);
-const PASSWORD = 'bench';
+const PASSWORD = 'compared';
 
 export type Databases = { ours: string; stock: string; version: string };
 
@@ -21,7 +21,7 @@ export type Databases = { ours: string; stock: string; version: string };
 export async function openDatabases(url: string | undefined, folder: string): Promise<Databases> {
   const server = url ?? (await startCluster(folder));
   const id = `${process.pid}_${Date.now()}`;
-  const names = { ours: `bench_ours_${id}`, stock: `bench_stock_${id}` };
+  const names = { ours: `compared_ours_${id}`, stock: `compared_stock_${id}` };
   const client = new pg.Client({ connectionString: server });
   await client.connect();
   for (const name of Object.values(names)) {
@@ -50,7 +50,7 @@ async function startCluster(folder: string): Promise<string> {
   await writeFile(passwordFile, PASSWORD, { mode: 0o644 });
   if (identity.uid !== undefined && identity.gid !== undefined) await chown(cluster, identity.uid, identity.gid);
   const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'];
-  const auth = ['--username=bench', '--auth=scram-sha-256', `--pwfile=${passwordFile}`];
+  const auth = ['--username=compared', '--auth=scram-sha-256', `--pwfile=${passwordFile}`];
   await run(initdb, [`--pgdata=${cluster}`, ...auth, ...locale], { ...identity, cwd: '/' });
 
   const port = await freePort();
@@ -64,7 +64,7 @@ async function startCluster(folder: string): Promise<string> {
     identity,
     stopSignal: 'SIGINT', // a fast shutdown
   });
-  const url = `postgresql://bench:${PASSWORD}@127.0.0.1:${port}/postgres`;
+  const url = `postgresql://compared:${PASSWORD}@127.0.0.1:${port}/postgres`;
   await waitUntil(() => accepts(url), running);
   return url;
 }
@@ -110,5 +110,5 @@ async function unprivilegedIdentity(): Promise<{ uid?: number; gid?: number }> {
       // no such user: try the next
     }
   }
-  throw new Error('PostgreSQL does not run as root: run the bench as an ordinary user, or give --postgres URL');
+  throw new Error('PostgreSQL does not run as root: run this as an ordinary user, or give it a PostgreSQL (npm run bench: --postgres URL)');
 }

@@ -1,9 +1,9 @@
 const steps: (() => unknown)[] = [];
 let running: Promise<void> | undefined;
 
-/** Runs `step` when the bench ends, however it ends: the last one registered goes first. Throws once the end has begun, so that nothing new starts. */
+/** Runs `step` at the end, however that comes: the last one registered goes first. Throws once the end has begun, so that nothing new starts. */
 export function atEnd(step: () => unknown): void {
-  if (running) throw new Error('the bench is ending');
+  if (running) throw new Error('what was started is being stopped');
   steps.push(step);
 }
 
@@ -14,7 +14,7 @@ export function cleanUp(): Promise<void> {
       try {
         await step();
       } catch (error) {
-        console.error(`bench: cleaning up: ${(error as Error).message}`);
+        console.error(`cleaning up: ${(error as Error).message}`);
       }
     }
   })();
@@ -31,7 +31,7 @@ export function cleanUpOnSignals(): void {
     ['SIGHUP', 129],
   ] as const) {
     process.on(signal, () => {
-      if (!running) console.error(`\nbench: ${signal}, stopping what was started`);
+      if (!running) console.error(`\n${signal}, stopping what was started`);
       void cleanUp().then(() => process.exit(code));
     });
   }

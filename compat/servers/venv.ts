@@ -40,7 +40,7 @@ export async function findPython(): Promise<Python> {
  * published by a symbolic link when all is installed. So an interrupted build is never used, and of two at once one wins.
  */
 export async function ensureVenv(name: string, python: Python): Promise<string> {
-  const requirements = join(import.meta.dirname, 'requirements', `${name}.txt`);
+  const requirements = join(import.meta.dirname, '..', 'requirements', `${name}.txt`);
   const hash = createHash('sha256')
     .update(await readFile(requirements))
     .update([python.version, process.platform, process.arch].join())
