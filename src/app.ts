@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { Logger } from 'pino';
+import { type LinkSettings, linksFor } from './artifacts/signed-urls.ts';
 import type { Services } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
 import { serveEndpoints } from './platform/http/mount.ts';
@@ -13,10 +14,11 @@ export function createApp({
   db,
   blobs,
   webhooks,
+  links,
   locations,
   log,
   security,
-}: Omit<Services, 'scope'> & { log: Logger; security: SecuritySettings }): RequestListener {
+}: Omit<Services, 'scope' | 'links'> & { links: LinkSettings; log: Logger; security: SecuritySettings }): RequestListener {
   return serveEndpoints<Services>(endpoints, {
     log,
     security,
@@ -26,6 +28,7 @@ export function createApp({
       blobs,
       webhooks,
       locations,
+      links: linksFor(links, req),
       scope: scoped === false ? DEFAULT_SCOPE : await addressScope(db, req),
     }),
   });

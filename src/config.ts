@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import type { StoreSettings } from './artifacts/blobs/open.ts';
+import type { LinkSettings } from './artifacts/signed-urls.ts';
 import type { SecuritySettings } from './platform/http/security.ts';
 import { pythonPattern } from './platform/python-pattern.ts';
 import type { LocationRules } from './platform/uri.ts';
@@ -25,6 +27,32 @@ const wholeNumber = (least: number, most: number) =>
     .transform(Number)
     .refine((number) => number >= least && number <= most, `must be a whole number from ${least} to ${most}`);
 
+const flag = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(['true', '1', 'false', '0'], 'must be true or false'))
+  .transform((text) => text === 'true' || text === '1');
+
+const S3_UPLOAD_ARGUMENTS = z.enum([
+  'ACL',
+  'ServerSideEncryption',
+  'SSEKMSKeyId',
+  'SSEKMSEncryptionContext',
+  'StorageClass',
+  'Tagging',
+  'RequestPayer',
+]);
+
+const NO_UPLOAD_ARGUMENTS = `must be a JSON object of texts with names of ${S3_UPLOAD_ARGUMENTS.options.join(', ')}`;
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 /** Every setting there is: the environment variable's name, what it means, and its default. A flag is the same name in kebab-case: PORT is --port. */
 const schema = z.object({
   HOST: z.string().min(1, 'must not be empty').default('127.0.0.1').describe('Address to listen on. 0.0.0.0 lets other machines in.'),
@@ -44,15 +72,61 @@ const schema = z.object({
     .describe('An existing PostgreSQL 14 or newer (postgresql://user:password@host:5432/name), instead of the embedded one.'),
   ARTIFACTS_URL: z
     .string()
-    .regex(/^(file:\/\/\/|s3:\/\/[^/])/, 'must be file:///folder or s3://bucket/prefix')
+    .regex(
+      /^(file:\/\/\/|(s3|gs):\/\/[^/?#]+(\/[^?#]*)?$|wasbs:\/\/[^@/?#]+@[^./?#]+\.blob\.core\.[^/?#]+(\/[^?#]*)?$)/,
+      'must be file:///folder, s3://bucket/prefix, wasbs://container@account.blob.core.windows.net/prefix or gs://bucket/prefix',
+    )
+    .refine(URL.canParse, 'must be a URL')
     .optional()
     .describe(
-      'Where artifacts lie: file:///folder or s3://bucket/prefix. Default: artifacts/ in DATA_DIR. S3 credentials come from the standard AWS variables.',
+      'Where artifacts lie: file:///folder, s3://bucket/prefix, wasbs://container@account.blob.core.windows.net/prefix or gs://bucket/prefix. ' +
+        'Default: artifacts/ in DATA_DIR. Credentials come from the standard variables of each store.',
     ),
+  ARTIFACTS_DIRECT_ACCESS: flag
+    .default(true)
+    .describe('false keeps clients away from the store itself, which they may not reach: large files then go through this server, too.'),
   S3_ENDPOINT: z
-    .url('must be a URL')
+    .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
     .optional()
     .describe('Address of an S3-compatible store (MinIO, SeaweedFS, Ceph); implies path-style requests.'),
+  MLFLOW_S3_ENDPOINT_URL: z
+    .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
+    .optional()
+    .describe("MLflow's name for S3_ENDPOINT."),
+  MLFLOW_S3_IGNORE_TLS: flag.default(false).describe('true trusts any certificate of the S3 store.'),
+  MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE: z
+    .enum(['auto', 'path', 'virtual'], 'must be auto, path or virtual')
+    .default('auto')
+    .describe('How S3 requests name the bucket; auto is path with S3_ENDPOINT, else virtual.'),
+  MLFLOW_S3_UPLOAD_EXTRA_ARGS: z
+    .string()
+    .transform(parseJson)
+    .pipe(z.partialRecord(S3_UPLOAD_ARGUMENTS, z.string(NO_UPLOAD_ARGUMENTS), NO_UPLOAD_ARGUMENTS))
+    .default({})
+    .describe(`Parameters of S3 uploads as a JSON object: ${S3_UPLOAD_ARGUMENTS.options.join(', ')}.`),
+  AWS_CA_BUNDLE: z
+    .string()
+    .optional()
+    .describe('File of the certificates (PEM) that the S3 store is trusted by, instead of the usual ones.'),
+  AWS_DEFAULT_REGION: z.string().optional().describe('Region of S3 when AWS_REGION and the profile name none.'),
+  AZURE_STORAGE_CONNECTION_STRING: z
+    .string()
+    .regex(/=/, 'must be a connection string as the Azure portal shows it')
+    .optional()
+    .describe('How to reach and sign in to the Azure storage account.'),
+  AZURE_STORAGE_ACCESS_KEY: z
+    .string()
+    .regex(/^[\w+/]+=*$/, 'must be a key in base64 as the Azure portal shows it')
+    .optional()
+    .describe('Key of the Azure storage account. With neither, DefaultAzureCredential of the Azure SDK finds credentials.'),
+  PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional()
+    .describe('Address clients reach the server at, for the links it hands out. Needed behind a proxy that sends no X-Forwarded-Host.'),
+  MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS: wholeNumber(1, 604_800)
+    .default(300)
+    .describe('Seconds for which the address of a download in parts works.'),
   MLFLOW_SERVER_ALLOWED_HOSTS: list.describe('Host headers to answer, with * as a wildcard. Default: this machine and private addresses.'),
   MLFLOW_SERVER_CORS_ALLOWED_ORIGINS: list.describe('Origins whose pages may write, with * as a wildcard. Default: pages of this machine.'),
   MLFLOW_SERVER_X_FRAME_OPTIONS: z
@@ -119,7 +193,8 @@ export type Config = Readonly<{
   dataDir: string;
   databaseUrl: string | undefined;
   artifactsUrl: string;
-  s3Endpoint: string | undefined;
+  artifactStores: StoreSettings;
+  links: LinkSettings;
   security: SecuritySettings;
   locations: LocationRules;
   webhooks: WebhookSettings;
@@ -139,7 +214,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = String(issue?.path[0]);
-    const shown = name.endsWith('_KEY') ? '' : ` (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))})`;
+    const shown = /_KEY$|_CONNECTION_STRING$/.test(name) ? '' : ` (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))})`;
     throw new ConfigError(`${name}: ${issue?.message}${shown}. See --help.`);
   }
   const settings = result.data;
@@ -150,7 +225,19 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
     dataDir,
     databaseUrl: settings.DATABASE_URL,
     artifactsUrl: settings.ARTIFACTS_URL ?? pathToFileURL(path.join(dataDir, 'artifacts')).href,
-    s3Endpoint: settings.S3_ENDPOINT,
+    artifactStores: {
+      directAccess: settings.ARTIFACTS_DIRECT_ACCESS,
+      s3: {
+        endpoint: settings.S3_ENDPOINT ?? settings.MLFLOW_S3_ENDPOINT_URL,
+        addressing: settings.MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE,
+        ignoreTls: settings.MLFLOW_S3_IGNORE_TLS,
+        caFile: settings.AWS_CA_BUNDLE,
+        region: settings.AWS_DEFAULT_REGION,
+        uploadArguments: settings.MLFLOW_S3_UPLOAD_EXTRA_ARGS,
+      },
+      azure: { connectionString: settings.AZURE_STORAGE_CONNECTION_STRING, accessKey: settings.AZURE_STORAGE_ACCESS_KEY },
+    },
+    links: { publicUrl: settings.PUBLIC_URL, downloadSeconds: settings.MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS },
     security: {
       allowedHosts: settings.MLFLOW_SERVER_ALLOWED_HOSTS,
       allowedOrigins: settings.MLFLOW_SERVER_CORS_ALLOWED_ORIGINS,
@@ -196,6 +283,22 @@ function parseFlags(flags: string[]): Record<string, string> {
     found[name] = value;
   }
   return found;
+}
+
+/** What commands that talk to a server read from the environment, as stock MLflow clients do. */
+export function readClientConfig(env: NodeJS.ProcessEnv = process.env): {
+  trackingUri: string;
+  workspace: string | null;
+  /** The Authorization header, or null. */
+  authorization: string | null;
+} {
+  const { MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password, MLFLOW_TRACKING_TOKEN: token } = env;
+  const basic = user && password ? `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` : null;
+  return {
+    trackingUri: env.MLFLOW_TRACKING_URI || 'http://127.0.0.1:5000',
+    workspace: env.MLFLOW_WORKSPACE || null,
+    authorization: basic ?? (token ? `Bearer ${token}` : null),
+  };
 }
 
 /** The table of settings that `--help` prints, one line each. */

@@ -2,6 +2,7 @@ import { multipartEndpoints } from './artifacts/multipart-routes.ts';
 import { artifactEndpoints } from './artifacts/routes.ts';
 import type { Services } from './endpoint.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
+import { manifestEndpoints } from './registry/model-versions/manifest-routes.ts';
 import { modelVersionEndpoints } from './registry/model-versions/routes.ts';
 import { registeredModelEndpoints } from './registry/registered-models/routes.ts';
 import { webhookDeliveryEndpoints } from './registry/webhooks/delivery-routes.ts';
@@ -27,6 +28,7 @@ export const endpoints: AnyEndpoint<Services>[] = [
   ...loggedModelEndpoints,
   ...registeredModelEndpoints,
   ...modelVersionEndpoints,
+  ...manifestEndpoints,
   ...webhookEndpoints,
   ...webhookDeliveryEndpoints,
 ];

@@ -5,6 +5,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { createApp } from './app.ts';
 import { openBlobStore } from './artifacts/blobs/open.ts';
+import { sweepUploads } from './artifacts/sweep-uploads.ts';
 import type { Config } from './config.ts';
 import { openPool } from './platform/db/database.ts';
 import { startEmbeddedPostgres } from './platform/db/embedded.ts';
@@ -14,6 +15,7 @@ import { openLogger } from './platform/logger.ts';
 import { openWebhooks, type Webhooks } from './registry/webhooks/open.ts';
 
 const POOL_SIZE = 16;
+const SWEEP_MS = 3_600_000;
 
 /**
  * Starts everything: database, schema, artifact store, server; returns when it listens. SIGINT and SIGTERM stop it in the reverse order, also while it
@@ -63,12 +65,16 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
   if (applied.length > 0) log.info({ applied }, 'database schema is up to date');
   const db = openPool(databaseUrl, POOL_SIZE);
   db.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
-  const blobs = await openBlobStore(config.artifactsUrl, config.s3Endpoint).catch((error: Error) => {
+  const blobs = await openBlobStore(config.artifactsUrl, config.artifactStores).catch((error: Error) => {
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
   const webhooks = await openWebhooks(db, config.webhooks, log);
-  const server = createServer(createApp({ db, blobs, webhooks, locations: config.locations, log, security: config.security }));
+  const { links, locations, security } = config;
+  const server = createServer(createApp({ db, blobs, webhooks, links, locations, log, security }));
   await listen(server.http, config);
+  const sweep = () => sweepUploads(db, blobs).catch((error: Error) => log.warn({ err: error }, 'abandoned uploads could not be removed'));
+  void sweep();
+  setInterval(sweep, SWEEP_MS).unref();
   return { server, db, webhooks };
 }
 

@@ -8,6 +8,8 @@ import { runCli } from './helpers/process.ts';
 
 const SETTINGS = ['HOST', 'PORT', 'DATA_DIR', 'DATABASE_URL', 'ARTIFACTS_URL', 'S3_ENDPOINT', 'LOG_LEVEL'];
 
+const STORES = 'must be file:///folder, s3://bucket/prefix, wasbs://container@account.blob.core.windows.net/prefix or gs://bucket/prefix';
+
 async function run(arguments_: string[], env?: Record<string, string>) {
   const cli = runCli(arguments_, env);
   return { code: await cli.exited, stdout: cli.stdout(), stderr: cli.stderr() };
@@ -42,8 +44,17 @@ describe('settings', () => {
     ['PORT', '-1', 'PORT: must be a whole number from 0 to 65535 (it is "-1"). See --help.'],
     ['PORT', '80.5', 'PORT: must be a whole number from 0 to 65535 (it is "80.5"). See --help.'],
     ['DATABASE_URL', 'mysql://x', 'DATABASE_URL: must start with postgresql:// (it is "mysql://x"). See --help.'],
-    ['ARTIFACTS_URL', 'foo', 'ARTIFACTS_URL: must be file:///folder or s3://bucket/prefix (it is "foo"). See --help.'],
-    ['S3_ENDPOINT', 'minio', 'S3_ENDPOINT: must be a URL (it is "minio"). See --help.'],
+    ['ARTIFACTS_URL', 'foo', `ARTIFACTS_URL: ${STORES} (it is "foo"). See --help.`],
+    ['ARTIFACTS_URL', 's3:///x', `ARTIFACTS_URL: ${STORES} (it is "s3:///x"). See --help.`],
+    ['ARTIFACTS_URL', 'wasbs://container/x', `ARTIFACTS_URL: ${STORES} (it is "wasbs://container/x"). See --help.`],
+    ['S3_ENDPOINT', 'minio', 'S3_ENDPOINT: must be a URL that starts with http:// or https:// (it is "minio"). See --help.'],
+    [
+      'MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE',
+      'host',
+      'MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE: must be auto, path or virtual (it is "host"). See --help.',
+    ],
+    ['MLFLOW_S3_IGNORE_TLS', 'yes', 'MLFLOW_S3_IGNORE_TLS: must be true or false (it is "yes"). See --help.'],
+    ['AZURE_STORAGE_ACCESS_KEY', 'se cret', 'AZURE_STORAGE_ACCESS_KEY: must be a key in base64 as the Azure portal shows it. See --help.'],
     ['LOG_LEVEL', 'loud', 'LOG_LEVEL: must be one of trace, debug, info, warn, error, silent (it is "loud"). See --help.'],
     [
       'MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX',
@@ -70,6 +81,24 @@ describe('settings', () => {
     [['--host='], 'HOST: must not be empty (it is ""). See --help.'],
   ])('refuse the flags %j in one sentence', (flags, sentence) => {
     expect(complaintAbout(flags)).toBe(sentence);
+  });
+
+  it.each(['{"StorageClass"', '[]', '{"Body": "x"}', '{"ACL": 1}'])('refuse %s as arguments of S3 uploads', (text) => {
+    expect(complaintAbout([], { MLFLOW_S3_UPLOAD_EXTRA_ARGS: text })).toContain(
+      'MLFLOW_S3_UPLOAD_EXTRA_ARGS: must be a JSON object of texts with names of ACL, ',
+    );
+  });
+
+  it('of stores have the names that MLflow has for them', () => {
+    const env = {
+      MLFLOW_S3_ENDPOINT_URL: 'https://minio',
+      MLFLOW_S3_IGNORE_TLS: 'True',
+      MLFLOW_S3_UPLOAD_EXTRA_ARGS: '{"ACL": "private"}',
+    };
+    const { s3, directAccess } = readConfig([], env).artifactStores;
+    expect(s3).toMatchObject({ endpoint: 'https://minio', ignoreTls: true, uploadArguments: { ACL: 'private' }, addressing: 'auto' });
+    expect(directAccess).toBe(true);
+    expect(readConfig([], { ...env, S3_ENDPOINT: 'https://ceph' }).artifactStores.s3.endpoint).toBe('https://ceph');
   });
 
   it('refuse a DATABASE_URL that is no URL, and never repeat its password', () => {

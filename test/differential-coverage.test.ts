@@ -22,8 +22,9 @@ function isAnsweredBy(step: Step, { method, path }: { method: string; path: stri
 }
 
 // The stock server has no such thing, so there is nothing to compare with.
-const isOursAlone = (path: string) => path === '/' || path.startsWith('/webhooks/:webhook_id/deliveries');
-const compared = endpoints.filter(({ path }) => !isOursAlone(path)).map(({ method, path }) => ({ method, path }));
+const isOursAlone = ({ path, apiVersion }: { path: string; apiVersion?: string }) =>
+  path === '/' || apiVersion === '1.0' || /^\/mlflow-artifacts\/(?:mpu\/parts|signed)\//.test(path);
+const compared = endpoints.filter((endpoint) => !isOursAlone(endpoint)).map(({ method, path }) => ({ method, path }));
 
 describe('compat/differential', () => {
   it.each(compared)('has cases of $method $path', (endpoint) => {

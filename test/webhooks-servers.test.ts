@@ -1,31 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import { databaseUrl } from './helpers/global-setup.ts';
-import { destroyDataDir, makeDataDir, type ServerProcess, startServer } from './helpers/process.ts';
+import { describe, expect, it } from 'vitest';
+import type { ServerProcess } from './helpers/process.ts';
 import { signatureOf, startReceiver } from './helpers/receiver.ts';
+import { makeSite } from './helpers/site.ts';
 
 const env = { MLFLOW_WEBHOOK_ALLOWED_SCHEMES: 'http,https', MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS: 'true', MLFLOW_WEBHOOK_REQUEST_TIMEOUT: '1' };
-
-/** An empty database and data folder, and how to start servers on them. */
-async function makeSite() {
-  const name = `webhooks_${randomUUID().replaceAll('-', '')}`;
-  const admin = new pg.Client({ connectionString: inject('postgresUrl') });
-  await admin.connect();
-  await admin.query(`create database ${name}`);
-  await admin.end();
-  const dataDir = await makeDataDir();
-  onTestFinished(() => destroyDataDir(dataDir));
-  const start = async () => {
-    const server = await startServer(dataDir, ['--database-url', databaseUrl(inject('postgresUrl'), name)], env);
-    onTestFinished(() => server.killGroup('SIGKILL'));
-    return server;
-  };
-  return { dataDir, start };
-}
 
 async function post({ url }: ServerProcess, target: string, body: object): Promise<void> {
   const headers = { 'Content-Type': 'application/json' };
@@ -39,7 +20,7 @@ const createModel = (server: ServerProcess, name: string) => post(server, 'regis
 
 describe('two servers on one database', () => {
   it('deliver each event once, and see each other’s new webhooks within a second', async () => {
-    const { start } = await makeSite();
+    const { start } = await makeSite(env);
     const [one, other] = await Promise.all([start(), start()]);
     const receiver = await startReceiver();
     await subscribe(one, receiver.url);
@@ -56,7 +37,7 @@ describe('two servers on one database', () => {
 
 describe('what was not delivered', () => {
   it('when kill -9 ended the server is delivered by the next start, also what was just being sent', async () => {
-    const { dataDir, start } = await makeSite();
+    const { dataDir, start } = await makeSite(env);
     const server = await start();
     const receiver = await startReceiver();
     await subscribe(server, receiver.url);
@@ -76,7 +57,7 @@ describe('what was not delivered', () => {
   });
 
   it('when the server was stopped is delivered at once by the next start', async () => {
-    const { start } = await makeSite();
+    const { start } = await makeSite(env);
     const server = await start();
     const receiver = await startReceiver();
     await subscribe(server, receiver.url);

@@ -11,7 +11,7 @@ const IDLE_MS = 60_000;
  */
 export async function receiveArtifact({ db, blobs, scope }: Services, path: string, req: IncomingMessage): Promise<void> {
   refuseReserved(path);
-  req.setTimeout(IDLE_MS, () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', 'The upload stood still for 60 seconds.')));
+  endWhenIdle(req);
   const blob = await blobs.write(req);
   try {
     const keptAs = await putArtifact(db, scope.id, path, blob);
@@ -22,3 +22,14 @@ export async function receiveArtifact({ db, blobs, scope }: Services, path: stri
     throw error;
   }
 }
+
+/** Hands the body of a request that is one part of an upload to `write`, with its length in bytes. Throws BAD_REQUEST (411) when it has no Content-Length. */
+export async function receivePart<T>(req: IncomingMessage, write: (length: number) => Promise<T>): Promise<T> {
+  const length = req.headers['content-length'];
+  if (length === undefined) throw new MlflowError('BAD_REQUEST', 'A part of an upload must be sent with its Content-Length.', 411);
+  endWhenIdle(req);
+  return write(Number(length));
+}
+
+const endWhenIdle = (req: IncomingMessage) =>
+  req.setTimeout(IDLE_MS, () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', 'The upload stood still for 60 seconds.')));

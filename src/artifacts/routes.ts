@@ -29,8 +29,8 @@ const downloadArtifact = streamEndpoint({
   path: '/mlflow-artifacts/artifacts/*path',
   effect: 'read',
   input: z.object({ path: z.string() }),
-  async handler({ input, req, res, ...services }) {
-    await sendArtifact(services, await pathInWorkspace(services, parseArtifactPath(input.path)), req, res);
+  async handler({ input, req, res, log, ...services }) {
+    await sendArtifact(services, await pathInWorkspace(services, parseArtifactPath(input.path)), { req, res, log });
   },
 });
 

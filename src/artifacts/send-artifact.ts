@@ -1,47 +1,58 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Logger } from 'pino';
 import type { Services } from '../endpoint.ts';
 import { invalidParameter, MlflowError } from '../platform/errors.ts';
 import { contentDispositionOf, contentTypeOf } from './content-headers.ts';
-import { getArtifact } from './store.ts';
+import { readChecked } from './read-checked.ts';
+import { type ArtifactFile, getArtifact } from './store.ts';
+
+export type Download = { req: IncomingMessage; res: ServerResponse; log: Logger };
+
+/** Answers with the bytes of an artifact. Throws as `getArtifact` and `sendFile`. */
+export async function sendArtifact(services: Services, path: string, download: Download): Promise<void> {
+  await sendFile(services, await getArtifact(services.db, services.scope.id, path), path.slice(path.lastIndexOf('/') + 1), download);
+}
 
 /**
- * Answers with the bytes of an artifact: whole, or the part that a Range header asks for. The ETag is the SHA-256 of the bytes.
- * Throws as `getArtifact`; INVALID_PARAMETER_VALUE for a Range that cannot be read (400) or lies beyond the end (416).
+ * Answers with a file: whole, or the part that a Range header asks for. The ETag is the SHA-256 of the bytes, which are checked on their way (see
+ * `readChecked`). Throws INVALID_PARAMETER_VALUE for a Range that cannot be read (400) or lies beyond the end (416), DATA_LOSS for damaged bytes.
  */
-export async function sendArtifact({ db, blobs, scope }: Services, path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const file = await getArtifact(db, scope.id, path);
+export async function sendFile({ db, blobs }: Services, file: ArtifactFile, name: string, { req, res, log }: Download): Promise<void> {
   const etag = `"${file.sha256}"`;
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  res.setHeader('ETag', etag);
-  res.setHeader('Last-Modified', new Date(file.last_updated_timestamp).toUTCString());
-  res.setHeader('Accept-Ranges', 'bytes');
   if (req.headers['if-none-match']?.split(',').some((tag) => tag.trim() === etag || tag.trim() === '*')) {
-    res.writeHead(304).end();
+    res.writeHead(304, { ETag: etag }).end();
     return;
   }
   const range = readRange(req, res, file.size, etag);
+  const { start, end } = range ?? { start: 0, end: file.size - 1 };
+  const pieces = readChecked({ db, blobs, log }, file, start, end);
+  const hasBody = req.method !== 'HEAD' && file.size > 0;
+  // Read before anything is answered: damage in the first piece is still a clean error.
+  const first = hasBody ? await pieces.next() : null;
+  res.setHeader('ETag', etag);
+  res.setHeader('Repr-Digest', `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`);
+  res.setHeader('Last-Modified', new Date(file.last_updated_timestamp).toUTCString());
+  res.setHeader('Accept-Ranges', 'bytes');
   res.setHeader('Content-Type', contentTypeOf(name));
   res.setHeader('Content-Disposition', contentDispositionOf(name));
   // A page or picture with a script in it must not run with the server's origin.
   res.setHeader('Content-Security-Policy', "sandbox; default-src 'none'");
-  const length = range ? range.end - range.start + 1 : file.size;
-  res.setHeader('Content-Length', length);
-  if (range) res.setHeader('Content-Range', `bytes ${range.start}-${range.end}/${file.size}`);
+  res.setHeader('Content-Length', end - start + 1);
+  if (range) res.setHeader('Content-Range', `bytes ${start}-${end}/${file.size}`);
   res.statusCode = range ? 206 : 200;
-  if (req.method === 'HEAD' || file.size === 0) {
+  if (!first || first.done) {
     res.end();
     return;
   }
-  const body = await blobs.read(file.key, range ?? undefined);
-  let sent = 0;
-  body.on('data', (chunk: Buffer) => {
-    sent += chunk.length;
-  });
-  await pipeline(body, res, { end: false });
-  // The connection is broken off then: a client would wait for the rest.
-  if (sent !== length) throw new Error(`blob ${file.key} is damaged: ${sent} bytes were read where there should be ${length}`);
-  res.end();
+  // A failure in the middle breaks the connection off: a client would wait for the rest.
+  await pipeline(Readable.from(following(first.value, pieces), { objectMode: false, highWaterMark: 1024 * 1024 }), res);
+}
+
+async function* following(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  yield first;
+  yield* rest;
 }
 
 function readRange(req: IncomingMessage, res: ServerResponse, size: number, etag: string): { start: number; end: number } | null {

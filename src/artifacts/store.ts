@@ -2,11 +2,12 @@ import type { z } from 'zod';
 import { type Db, run, type Statement, statement } from '../platform/db/database.ts';
 import { doesNotExist, invalidParameter, MlflowError } from '../platform/errors.ts';
 import { isReserved, joinPath, type Place, placeOf } from './artifact-path.ts';
+import { BLOB_COLUMNS, type BlobRow } from './blob-rows.ts';
 import type { StoredBlob } from './blobs/blob-store.ts';
 import type { FileInfo } from './entity.ts';
 
-/** A stored file: where its bytes are, their size, their hex SHA-256, and when the path was written (epoch ms). */
-export type ArtifactFile = { key: string; size: number; sha256: string; last_updated_timestamp: number };
+/** A stored file: its bytes, and when the path was written (epoch ms). */
+export type ArtifactFile = BlobRow & { last_updated_timestamp: number };
 
 type ArtifactEntry = z.infer<typeof FileInfo>;
 
@@ -15,8 +16,11 @@ const PUT_ARTIFACT = statement(
   `with clash as (
      select from artifacts where scope_id = :scope and (path = any (:parents::text[]) or (path >= :path || '/' and path < :path || '0')) limit 1),
    blob as (
-     insert into blobs (sha256, size, storage_key) select :sha256, :size, :key where not exists (select from clash)
-     on conflict (sha256) do update set sha256 = excluded.sha256
+     insert into blobs (sha256, size, storage_key, piece_crcs)
+     select :sha256, :size, :key, :piece_crcs::bytea where not exists (select from clash)
+     on conflict (sha256) do update set
+       storage_key = case when blobs.damaged_timestamp is null then blobs.storage_key else excluded.storage_key end,
+       piece_crcs = excluded.piece_crcs, damaged_timestamp = null
      returning id, storage_key)
    insert into artifacts (scope_id, path, blob_id) select :scope, :path, id from blob
    on conflict (scope_id, path) do update set blob_id = excluded.blob_id, last_updated_timestamp = now_ms()
@@ -25,12 +29,13 @@ const PUT_ARTIFACT = statement(
 
 /**
  * Makes stored bytes visible at a path, replacing the file that was there. Gives the key the bytes are kept under: another than `blob.key` when the
- * same bytes were there already, and then `blob.key` is not needed. Throws INVALID_PARAMETER_VALUE when the path runs through a file or is a folder.
+ * same bytes were there already and undamaged, and then `blob.key` is not needed. Throws INVALID_PARAMETER_VALUE when the path runs through a file or is a folder.
  */
 export async function putArtifact(db: Db, scope: number, path: string, blob: StoredBlob): Promise<string> {
   const segments = path.split('/');
   const parents = segments.slice(0, -1).map((_, i) => segments.slice(0, i + 1).join('/'));
-  const [row] = await run<{ key: string }>(db, PUT_ARTIFACT, { scope, path, parents, ...blob });
+  const { pieceCrcs, ...stored } = blob;
+  const [row] = await run<{ key: string }>(db, PUT_ARTIFACT, { scope, path, parents, ...stored, piece_crcs: pieceCrcs });
   if (!row) throw invalidParameter(`Cannot write '${path}': it is a folder, or a part of its path is a file.`);
   return row.key;
 }
@@ -53,7 +58,7 @@ const VERSION = {
 const findFile = (name: string, { from, where }: typeof TREE, updated: string) =>
   statement(
     name,
-    `select b.storage_key as key, b.size, b.sha256, ${updated} as last_updated_timestamp
+    `select ${BLOB_COLUMNS}, ${updated} as last_updated_timestamp
      from ${from} join blobs b on b.id = a.blob_id where ${where} and a.path = :path`,
   );
 const FIND_TREE_FILE = findFile('find_artifact', TREE, 'a.last_updated_timestamp');

@@ -15,6 +15,8 @@ const CODES = {
   ENDPOINT_NOT_FOUND: { status: 404 },
   DEADLINE_EXCEEDED: { status: 408 },
   INVALID_STATE: { status: 409, sqlstate: 'XXM00', errorClass: 'CLIENT_INTERNAL_ERROR' },
+  // Not a 5xx: trying again does not help.
+  DATA_LOSS: { status: 410 },
   INTERNAL_ERROR: { status: 500, sqlstate: 'XXM00', errorClass: 'CLIENT_INTERNAL_ERROR' },
   NOT_IMPLEMENTED: { status: 501 },
   TEMPORARILY_UNAVAILABLE: { status: 503 },

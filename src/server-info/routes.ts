@@ -82,13 +82,13 @@ const serverInfo = endpoint({
     presigned_upload_model_id_supported: z.boolean(),
     features_enabled: z.object({ gateway: z.boolean() }),
   }),
-  async handler() {
+  async handler({ links }) {
     return {
       store_type: 'SqlStore',
       workspaces_enabled: true,
       trace_archival_enabled: false,
-      multipart_uploads_enabled: false,
-      multipart_downloads_enabled: false,
+      multipart_uploads_enabled: links.certain,
+      multipart_downloads_enabled: links.certain,
       presigned_upload_run_id_supported: false,
       presigned_upload_model_id_supported: false,
       features_enabled: { gateway: false },

@@ -23,6 +23,34 @@ export async function upload(url: string, path: string, content: Buffer): Promis
   return reply.status;
 }
 
+/** Uploads a file in `count` parts, all at once; gives the reply to the first step that was refused, or to the last. */
+export async function uploadInParts(url: string, path: string, content: Buffer, count: number): Promise<Reply> {
+  const step = async (name: 'create' | 'complete', body: Record<string, unknown>): Promise<Reply> => {
+    const folder = path.slice(0, path.lastIndexOf('/'));
+    const file = path.slice(path.lastIndexOf('/') + 1);
+    const reply = await fetch(`${url}/api/2.0/mlflow-artifacts/mpu/${name}/${folder}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ path: file, ...body }),
+    });
+    return { status: reply.status, body: (await reply.json()) as Record<string, unknown> };
+  };
+  const begun = await step('create', { num_parts: count });
+  if (begun.status !== 200) return begun;
+  const { upload_id, credentials } = begun.body as { upload_id: string; credentials: { url: string; part_number: number }[] };
+  const size = Math.ceil(content.length / count);
+  const parts = await Promise.all(
+    credentials.map(async (part) => {
+      const from = (part.part_number - 1) * size;
+      const reply = await fetch(part.url, { method: 'PUT', body: new Uint8Array(content.subarray(from, from + size)) });
+      const body = await reply.text();
+      return { status: reply.status, body: { message: body }, part_number: part.part_number, etag: reply.headers.get('etag') };
+    }),
+  );
+  const refused = parts.find(({ status }) => status !== 200);
+  return refused ?? step('complete', { upload_id, parts: parts.map(({ part_number, etag }) => ({ part_number, etag })) });
+}
+
 /** The bytes of a file, none of them when they break off; null when there is no such file. Rejects for any other answer. */
 export async function download(url: string, path: string): Promise<Buffer | null> {
   const reply = await fetch(`${url}${ARTIFACTS}/${path}`);

@@ -1,4 +1,4 @@
-import { post, type Reply, upload } from './client.ts';
+import { post, type Reply, upload, uploadInParts } from './client.ts';
 import { digestOf, randomContent, selfDescribing } from './content.ts';
 import { type Ledger, type Register, seededRandom } from './ledger.ts';
 
@@ -78,7 +78,10 @@ export async function writeUntilGone(url: string, ledger: Ledger, writer: number
     const content = (random() < 0.2 && pick(POPULAR)) || randomContent(Math.floor(LARGEST ** random()));
     // Every other upload replaces an earlier file.
     const path = `${ledger.prefix}/${own}/${random() < 0.5 ? `replaced-${step % 3}` : `folder-${step % 5}/file-${step}`}`;
-    await set(`artifact ${path}`, digestOf(content), 'artifact upload', () => upload(url, path, content));
+    const parts = random() < 0.3 ? 1 + Math.floor(random() * 4) : 0;
+    await set(`artifact ${path}`, digestOf(content), 'artifact upload', () =>
+      parts > 0 ? uploadInParts(url, path, content, parts) : upload(url, path, content),
+    );
   };
 
   for (let step = 0; ; step++) {

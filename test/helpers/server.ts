@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import request from 'supertest';
 import { afterAll, inject } from 'vitest';
 import { createApp } from '../../src/app.ts';
+import type { BlobStore } from '../../src/artifacts/blobs/blob-store.ts';
 import { openLocalStore } from '../../src/artifacts/blobs/local.ts';
 import { readConfig } from '../../src/config.ts';
 import { openPool } from '../../src/platform/db/database.ts';
@@ -20,13 +21,14 @@ import { databaseUrl, TEMPLATE } from './global-setup.ts';
 type Body = Record<string, unknown> | string | unknown[];
 
 /**
- * A server of a test file's own: a database cloned from the template and an empty artifact folder. It is closed after the file; the database goes with the whole PostgreSQL.
+ * A server of a test file's own: a database cloned from the template and an empty artifact folder, unless it gets a `store`. It is closed after the file; the database goes with the whole PostgreSQL.
  * Paths are relative to /api/2.0/mlflow unless they start with `/`.
  */
 export async function startTestServer(
   security: SecuritySettings = readConfig([], {}).security,
   webhooks: Partial<WebhookSettings> = {},
   locations: LocationRules = readConfig([], {}).locations,
+  store?: BlobStore,
 ) {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
@@ -35,10 +37,12 @@ export async function startTestServer(
   await admin.end();
   const artifactDir = await fs.mkdtemp(path.join(os.tmpdir(), 'model-commons-artifacts-'));
   const db = openPool(databaseUrl(inject('postgresUrl'), database), 10);
-  const blobs = await openLocalStore(artifactDir);
+  const blobs = store ?? (await openLocalStore(artifactDir));
   const log = pino({ level: 'silent' });
   const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
-  const { http: server } = createServer(createApp({ db, blobs, webhooks: hooks, locations, log, security }));
+  const { http: server } = createServer(
+    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, log, security }),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

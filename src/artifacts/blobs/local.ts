@@ -4,73 +4,94 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { MlflowError } from '../../platform/errors.ts';
 import type { BlobStore } from './blob-store.ts';
-import { hashingStream } from './hashing.ts';
-
-const LEFTOVER_MS = 60 * 60 * 1000;
+import { type Checksums, checksumStream, checksumsOf, PIECE_BYTES } from './checksums.ts';
+import { moveDurably, nullIfMissing, toStoreError } from './durable-files.ts';
+import { openLocalParts } from './local-parts.ts';
 
 /**
  * Keeps blobs in a folder: `blobs/ab/<key>`, written as `uploads/<key>` first, synced to the disk, then renamed, so a blob is whole or absent.
- * Uploads that a killed server left behind are removed at the start once they are an hour old.
+ * Uploads in parts are put together below `parts/`.
  */
 export async function openLocalStore(folder: string): Promise<BlobStore> {
-  const uploads = path.join(folder, 'uploads');
-  const fileOf = (key: string) => path.join(folder, 'blobs', key.slice(0, 2), key);
-  await fs.mkdir(uploads, { recursive: true });
-  await fs.mkdir(path.join(folder, 'blobs'), { recursive: true });
-  await removeLeftovers(uploads);
+  const [blobs, uploads, partsFolder] = ['blobs', 'uploads', 'parts'].map((name) => path.join(folder, name)) as [string, string, string];
+  const fileOf = (key: string) => path.join(blobs, key.slice(0, 2), key);
+  for (const made of [blobs, uploads, partsFolder]) await fs.mkdir(made, { recursive: true });
 
   return {
     async write(body) {
       const key = randomUUID();
       const upload = path.join(uploads, key);
-      const { stream, result } = hashingStream();
+      const { stream, result } = checksumStream();
       try {
         // `flush` syncs the file before it is closed.
         await pipeline(body, stream, createWriteStream(upload, { flags: 'wx', mode: 0o640, flush: true }));
         await moveDurably(upload, fileOf(key));
       } catch (error) {
         await fs.rm(upload, { force: true });
-        throw isFull(error)
-          ? new MlflowError('IO_ERROR', 'The artifact store is full: nothing was stored. Free some space and upload again.')
-          : error;
+        throw toStoreError(error);
       }
       return { key, ...result() };
     },
+    async adopt(file) {
+      const key = randomUUID();
+      const upload = path.join(uploads, key);
+      await fs.link(file, upload);
+      try {
+        const checksums = await readUnchanged(upload);
+        await moveDurably(upload, fileOf(key));
+        return { key, ...checksums };
+      } catch (error) {
+        await fs.rm(upload, { force: true });
+        throw toStoreError(error);
+      }
+    },
     async read(key, range): Promise<Readable> {
-      return createReadStream(fileOf(key), { ...range, highWaterMark: 256 * 1024 });
+      return createReadStream(fileOf(key), { ...range, highWaterMark: PIECE_BYTES / 4 });
+    },
+    async sizeOf(key) {
+      const stat = await fs.stat(fileOf(key)).catch(nullIfMissing);
+      return stat?.size ?? null;
     },
     async remove(key) {
       await fs.rm(fileOf(key), { force: true });
     },
+    async *list() {
+      for (const shard of await fs.readdir(blobs)) {
+        for (const key of await fs.readdir(path.join(blobs, shard))) {
+          const stat = await fs.stat(fileOf(key)).catch(nullIfMissing);
+          // An adopted file was modified long before it came here; linking it counts as a change.
+          if (stat) yield { key, size: stat.size, modified: Math.max(stat.mtimeMs, stat.ctimeMs) };
+        }
+      }
+    },
+    async removeLeftovers(before, open) {
+      for (const leftovers of [uploads, partsFolder]) {
+        for (const name of await fs.readdir(leftovers)) {
+          const file = path.join(leftovers, name);
+          const stat = await fs.stat(file).catch(nullIfMissing);
+          if (stat && stat.mtimeMs < before && !open.has(name)) await fs.rm(file, { recursive: true, force: true });
+        }
+      }
+    },
+    parts: openLocalParts(partsFolder, fileOf),
   };
 }
 
-/** After this the file is at its new place even if the machine loses power. */
-async function moveDurably(from: string, to: string): Promise<void> {
-  const folder = path.dirname(to);
-  const made = await fs.mkdir(folder, { recursive: true });
-  await fs.rename(from, to);
-  await syncFolder(folder);
-  if (made) await syncFolder(path.dirname(folder));
-}
+const NO_LINK_NO_WAIT = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await fs.open(folder, 'r');
+/** Reads a file for its checksums and syncs it. Throws when it is written to meanwhile. */
+async function readUnchanged(file: string): Promise<Checksums> {
+  const handle = await fs.open(file, NO_LINK_NO_WAIT);
   try {
+    const before = await handle.stat();
+    if (!before.isFile()) throw new Error('it is no plain file');
+    const checksums = await checksumsOf(handle.createReadStream({ autoClose: false, highWaterMark: PIECE_BYTES / 4 }));
     await handle.sync();
+    const after = await handle.stat();
+    if (after.mtimeMs !== before.mtimeMs || after.size !== checksums.size) throw new Error('it was written to while it was read');
+    return checksums;
   } finally {
     await handle.close();
   }
 }
-
-async function removeLeftovers(uploads: string): Promise<void> {
-  for (const name of await fs.readdir(uploads)) {
-    const file = path.join(uploads, name);
-    const stat = await fs.stat(file).catch(() => null);
-    if (stat && Date.now() - stat.mtimeMs > LEFTOVER_MS) await fs.rm(file, { force: true });
-  }
-}
-
-const isFull = (error: unknown) => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');

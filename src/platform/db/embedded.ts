@@ -90,6 +90,51 @@ export async function startEmbeddedPostgres(dataDir: string, postgresFlags: stri
   };
 }
 
+/**
+ * The database of a data folder, for a command: on the PostgreSQL of the server or command that runs there, or else on one that is started for it.
+ * A command that started it stops it once the others that use it are through. Throws one sentence when the folder has no database yet.
+ */
+export async function joinEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres> {
+  const cluster = path.join(dataDir, 'postgres');
+  if (!(await isMade(cluster)))
+    throw new Error(`DATA_DIR: there is no database in ${dataDir}. Name the folder the server uses with --data-dir, or --database-url.`);
+  for (;;) {
+    try {
+      const started = await startEmbeddedPostgres(dataDir);
+      return { url: started.url, stop: () => stopAfterOthers(started) };
+    } catch (error) {
+      if (!(error instanceof InUseError)) throw error;
+    }
+    const port = await runningPort(cluster);
+    const url = `postgresql://${USER}:${await readPassword(dataDir)}@127.0.0.1:${port}/${DATABASE}`;
+    const joined = port === undefined ? null : await joinCommands(url).catch(() => null);
+    if (joined) return { url, stop: () => joined.end().catch(() => {}) };
+    await sleep(300);
+  }
+}
+
+const COMMANDS_LOCK = "hashtext('model-commons commands')";
+
+/** A session that says that a command uses the database; null when who started PostgreSQL is about to stop it. */
+async function joinCommands(url: string): Promise<pg.Client | null> {
+  const client = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => {});
+  await client.connect();
+  const { rows } = await client.query<{ joined: boolean }>(`select pg_try_advisory_lock_shared(${COMMANDS_LOCK}) as joined`);
+  if (rows[0]?.joined) return client;
+  await client.end();
+  return null;
+}
+
+async function stopAfterOthers({ url, stop }: EmbeddedPostgres): Promise<void> {
+  const client = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => {});
+  await client.connect();
+  await client.query(`select pg_advisory_lock(${COMMANDS_LOCK})`);
+  await stop();
+  await client.end().catch(() => {});
+}
+
 const STOP_TRIES = 5;
 
 /** pg_ctl is in our process group, so a second Ctrl-C ends it: it is run again while PostgreSQL is still there. */

@@ -1,6 +1,8 @@
+import fs from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import knex from 'knex';
 import pg from 'pg';
+import { isDatabaseError } from './database.ts';
 
 const directory = fileURLToPath(new URL('../../../migrations', import.meta.url));
 const OLDEST_POSTGRES = 14;
@@ -22,6 +24,28 @@ export async function migrate(url: string): Promise<string[]> {
     return await applyMigrations(url);
   } finally {
     await guard.end();
+  }
+}
+
+const UNDEFINED_TABLE = '42P01';
+
+/** Throws one sentence that says what to do when the database's schema is not the one of this program. Changes nothing. */
+export async function checkSchema(url: string): Promise<void> {
+  const client = await connect(url);
+  try {
+    const { rows } = await client.query<{ name: string }>('select name from schema_migrations').catch((error) => {
+      if (isDatabaseError(error, UNDEFINED_TABLE)) return { rows: [] };
+      throw error;
+    });
+    const applied = new Set(rows.map(({ name }) => name));
+    const known = (await fs.readdir(directory)).filter((name) => name.endsWith('.js'));
+    if (known.some((name) => !applied.delete(name)))
+      throw new Error(
+        'The database is not up to date: start the server of this version once (`model-commons serve`), then run this again.',
+      );
+    if (applied.size > 0) throw new Error('The database was made by a newer Model Commons: run this with that one.');
+  } finally {
+    await client.end();
   }
 }
 

@@ -26,11 +26,15 @@ export function replyError(error: unknown, req: IncomingMessage, res: ServerResp
 }
 
 const isClientGone = (error: unknown) =>
-  error instanceof MlflowError ||
+  (error instanceof MlflowError && error.cause === undefined) ||
   ['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'ECONNABORTED', 'EPIPE'].includes((error as { code?: string }).code ?? '');
 
 function asMlflowError(error: unknown, log: Logger): MlflowError {
-  if (error instanceof MlflowError) return error;
+  if (error instanceof MlflowError) {
+    // What is not for the caller to read.
+    if (error.cause !== undefined) log.error({ err: error.cause }, error.message);
+    return error;
+  }
   if (isBadValue(error))
     return invalidParameter('Invalid value: a number is out of range, or a text holds what cannot be stored or compared.');
   // Stores look for what they refer to, so this is a race with its removal.

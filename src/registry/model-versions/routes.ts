@@ -219,10 +219,10 @@ const getArtifact = (['/model-versions/get-artifact', '/ajax-api/2.0/mlflow/mode
       version: z.string().default('').pipe(integerVersion),
       path: requiredText,
     }),
-    async handler({ input, req, res, ...services }) {
+    async handler({ input, req, res, log, ...services }) {
       const path = parseArtifactPath(input.path);
       const uri = await getDownloadUri(services.db, { scope: services.scope.id, name: input.name, version: input.version });
-      await sendArtifact(services, joinPath(ownPathOf(uri), path), req, res);
+      await sendArtifact(services, joinPath(ownPathOf(uri), path), { req, res, log });
     },
   }),
 );

@@ -215,11 +215,11 @@ const getFile = streamEndpoint({
   apiVersion: 'none',
   effect: 'read',
   input: z.object({ ...modelIdField, artifact_file_path: z.string().default('') }),
-  async handler({ input, req, res, ...services }) {
+  async handler({ input, req, res, log, ...services }) {
     if (!input.artifact_file_path) throw badRequest('Request must include the "artifact_file_path" query parameter.');
     const path = parseArtifactPath(input.artifact_file_path);
     const { artifact_uri: root } = await getLoggedModelLocation(services.db, { scope: services.scope.id, modelId: input.model_id });
-    await sendArtifact(services, joinPath(ownPathOf(root), path), req, res);
+    await sendArtifact(services, joinPath(ownPathOf(root), path), { req, res, log });
   },
 });
 

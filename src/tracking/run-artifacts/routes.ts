@@ -39,11 +39,11 @@ const get = streamEndpoint({
   apiVersion: 'none',
   effect: 'read',
   input: z.object({ ...runIdentity, path: z.string().min(1) }),
-  async handler({ input, req, res, ...services }) {
+  async handler({ input, req, res, log, ...services }) {
     const path = parseArtifactPath(input.path);
     // The stock server does not look whether there is one: it finds none called None.
     const root = await getRunArtifactRoot(services, input.run_id || input.run_uuid || 'None');
-    await sendArtifact(services, joinPath(ownPathOf(root), path), req, res);
+    await sendArtifact(services, joinPath(ownPathOf(root), path), { req, res, log });
   },
 });
 
