@@ -16,6 +16,7 @@ export function createApp({
   webhooks,
   links,
   locations,
+  adoption,
   log,
   security,
 }: Omit<Services, 'scope' | 'links'> & { links: LinkSettings; log: Logger; security: SecuritySettings }): RequestListener {
@@ -28,6 +29,7 @@ export function createApp({
       blobs,
       webhooks,
       locations,
+      adoption,
       links: linksFor(links, req),
       scope: scoped === false ? DEFAULT_SCOPE : await addressScope(db, req),
     }),

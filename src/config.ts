@@ -2,6 +2,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { StoreSettings } from './artifacts/blobs/open.ts';
+import { type AdoptionSettings, isFolderIn } from './artifacts/external-location.ts';
 import type { LinkSettings } from './artifacts/signed-urls.ts';
 import type { SecuritySettings } from './platform/http/security.ts';
 import { pythonPattern } from './platform/python-pattern.ts';
@@ -45,6 +46,8 @@ const S3_UPLOAD_ARGUMENTS = z.enum([
 
 const NO_UPLOAD_ARGUMENTS = `must be a JSON object of texts with names of ${S3_UPLOAD_ARGUMENTS.options.join(', ')}`;
 
+const S3_FOLDER = /^s3:\/\/[^/?#]+(\/(?!\.{0,2}(\/|$))[^/?#]+)*\/?$/;
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -85,6 +88,12 @@ const schema = z.object({
   ARTIFACTS_DIRECT_ACCESS: flag
     .default(true)
     .describe('false keeps clients away from the store itself, which they may not reach: large files then go through this server, too.'),
+  ADOPT_LOCATIONS: list
+    .pipe(z.array(z.string().regex(S3_FOLDER, 'must be s3://bucket/prefix, or several with commas between them')))
+    .transform((urls) => urls.map((url) => url.replace(/\/+$/, '')))
+    .describe(
+      "Folders in S3, such as s3://bucket/models, that the server reads with its own credentials for whoever adopts a version's files. Default: none.",
+    ),
   S3_ENDPOINT: z
     .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
     .optional()
@@ -197,6 +206,7 @@ export type Config = Readonly<{
   links: LinkSettings;
   security: SecuritySettings;
   locations: LocationRules;
+  adoption: AdoptionSettings;
   webhooks: WebhookSettings;
   logLevel: (typeof LOG_LEVELS)[number];
 }>;
@@ -219,6 +229,15 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   }
   const settings = result.data;
   const dataDir = path.resolve(settings.DATA_DIR);
+  const s3 = {
+    endpoint: settings.S3_ENDPOINT ?? settings.MLFLOW_S3_ENDPOINT_URL,
+    addressing: settings.MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE,
+    ignoreTls: settings.MLFLOW_S3_IGNORE_TLS,
+    caFile: settings.AWS_CA_BUNDLE,
+    region: settings.AWS_DEFAULT_REGION,
+    uploadArguments: settings.MLFLOW_S3_UPLOAD_EXTRA_ARGS,
+  };
+  refuseOwnStore(settings.ADOPT_LOCATIONS, settings.ARTIFACTS_URL);
   return Object.freeze({
     host: settings.HOST,
     port: settings.PORT,
@@ -227,14 +246,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
     artifactsUrl: settings.ARTIFACTS_URL ?? pathToFileURL(path.join(dataDir, 'artifacts')).href,
     artifactStores: {
       directAccess: settings.ARTIFACTS_DIRECT_ACCESS,
-      s3: {
-        endpoint: settings.S3_ENDPOINT ?? settings.MLFLOW_S3_ENDPOINT_URL,
-        addressing: settings.MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE,
-        ignoreTls: settings.MLFLOW_S3_IGNORE_TLS,
-        caFile: settings.AWS_CA_BUNDLE,
-        region: settings.AWS_DEFAULT_REGION,
-        uploadArguments: settings.MLFLOW_S3_UPLOAD_EXTRA_ARGS,
-      },
+      s3,
       azure: { connectionString: settings.AZURE_STORAGE_CONNECTION_STRING, accessKey: settings.AZURE_STORAGE_ACCESS_KEY },
     },
     links: { publicUrl: settings.PUBLIC_URL, downloadSeconds: settings.MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS },
@@ -249,6 +261,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       maxLength: settings.MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH,
       versionSource: settings.MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX,
     },
+    adoption: { locations: settings.ADOPT_LOCATIONS, s3 },
     webhooks: {
       encryptionKey: settings.MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY,
       keyFile: path.join(dataDir, 'webhook-secrets.key'),
@@ -261,6 +274,14 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
     },
     logLevel: settings.LOG_LEVEL,
   });
+}
+
+/** The files of all workspaces are there, and nobody may read them but by their paths. */
+function refuseOwnStore(locations: string[], artifactsUrl: string | undefined): void {
+  const own = `${artifactsUrl?.replace(/\/+$/, '')}/blobs`;
+  const clash = locations.find((url) => isFolderIn(url, own) || isFolderIn(own, url));
+  if (clash)
+    throw new ConfigError(`ADOPT_LOCATIONS: ${clash} has in it what ARTIFACTS_URL keeps there. Name folders beside it. See --help.`);
 }
 
 /** An empty variable counts as unset: compose files and unit files leave them so. */

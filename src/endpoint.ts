@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { BlobStore } from './artifacts/blobs/blob-store.ts';
+import type { AdoptionSettings } from './artifacts/external-location.ts';
 import type { Links } from './artifacts/signed-urls.ts';
 import type { Db } from './platform/db/database.ts';
 import type { Endpoint, StreamEndpoint } from './platform/http/endpoint.ts';
@@ -8,10 +9,18 @@ import type { Webhooks } from './registry/webhooks/open.ts';
 import type { Scope } from './scopes/entity.ts';
 
 /**
- * What a handler gets beside its input: the database, the artifact bytes, the webhooks, which places callers may name, the workspace the request is for, and
+ * What a handler gets beside its input: the database, the artifact bytes, the webhooks, which places callers may name and which this server reads for them, the workspace the request is for, and
  * the server's own address.
  */
-export type Services = { db: Db; blobs: BlobStore; webhooks: Webhooks; locations: LocationRules; scope: Scope; links: Links };
+export type Services = {
+  db: Db;
+  blobs: BlobStore;
+  webhooks: Webhooks;
+  locations: LocationRules;
+  adoption: AdoptionSettings;
+  scope: Scope;
+  links: Links;
+};
 
 /** Declares a JSON endpoint; see platform/http/endpoint.ts for what derives from it. */
 export const endpoint = <Input extends z.ZodObject, Output extends z.ZodType>(

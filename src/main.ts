@@ -69,8 +69,8 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
   const webhooks = await openWebhooks(db, config.webhooks, log);
-  const { links, locations, security } = config;
-  const server = createServer(createApp({ db, blobs, webhooks, links, locations, log, security }));
+  const { links, locations, adoption, security } = config;
+  const server = createServer(createApp({ db, blobs, webhooks, links, locations, adoption, log, security }));
   await listen(server.http, config);
   const sweep = () => sweepUploads(db, blobs).catch((error: Error) => log.warn({ err: error }, 'abandoned uploads could not be removed'));
   void sweep();

@@ -14,6 +14,12 @@ export type BlobRow = {
 /** The columns of a BlobRow, of a table `blobs b`. */
 export const BLOB_COLUMNS = 'b.id as blob_id, b.storage_key as key, b.size, b.sha256, b.piece_crcs, b.damaged_timestamp';
 
+/** The end of an `insert into blobs`: content that is there already keeps its bytes, unless they are damaged. */
+export const ON_KNOWN_CONTENT = `
+     on conflict (sha256) do update set
+       storage_key = case when blobs.damaged_timestamp is null then blobs.storage_key else excluded.storage_key end,
+       piece_crcs = excluded.piece_crcs, damaged_timestamp = null`;
+
 const FLAG_DAMAGED = statement(
   'flag_damaged_blob',
   'update blobs set damaged_timestamp = now_ms() where id = :blob_id and storage_key = :key and damaged_timestamp is null',

@@ -4,13 +4,18 @@ import { type Db, run, statement } from '../platform/db/database.ts';
 import { MlflowError } from '../platform/errors.ts';
 import { DEFAULT_SCOPE } from '../scopes/entity.ts';
 import { isReserved, joinPath, parseArtifactPath } from './artifact-path.ts';
+import { ON_KNOWN_CONTENT } from './blob-rows.ts';
 import type { BlobStore, StoredBlob } from './blobs/blob-store.ts';
 import { checksumsOf } from './blobs/checksums.ts';
 
 /** A file of another artifact root. `path` is relative to that root, `file` its name on this machine's disk, null when it lies elsewhere. */
 export type SourceFile = { path: string; size: number; file: string | null; open(): Promise<Readable> };
 
-export type ImportSource = { files(onSkipped: (path: string, reason: string) => void): AsyncIterable<SourceFile> };
+export type ImportSource = {
+  files(onSkipped: (path: string, reason: string) => void): AsyncIterable<SourceFile>;
+  /** Closes the connections to a store elsewhere. */
+  close?(): void;
+};
 
 /** `linked`: the store has a second name of the file; `present`: the path had these bytes already. */
 export type ImportOutcome = 'linked' | 'copied' | 'present';
@@ -55,9 +60,7 @@ const INSERT = statement(
    blob as (
      insert into blobs (sha256, size, storage_key, piece_crcs)
      select :sha256, :size, :key, :piece_crcs::bytea where not exists (select from clash)
-     on conflict (sha256) do update set
-       storage_key = case when blobs.damaged_timestamp is null then blobs.storage_key else excluded.storage_key end,
-       piece_crcs = excluded.piece_crcs, damaged_timestamp = null
+     ${ON_KNOWN_CONTENT}
      returning id, storage_key)
    insert into artifacts (scope_id, path, blob_id) select :scope, :path, id from blob
    on conflict (scope_id, path) do nothing
@@ -193,5 +196,7 @@ function refusalOf(error: unknown): string | null {
   if (code === 'ENOENT') return 'it is gone';
   if (code === 'EACCES') return 'it may not be read';
   if (code === undefined && /^it (is|was) /.test(message)) return message;
-  return code === 'EIO' || (error as { name?: string }).name === 'NoSuchKey' ? 'it cannot be read' : null;
+  const { name } = error as { name?: string };
+  if (name === 'PreconditionFailed') return 'it was written to while it was read';
+  return code === 'EIO' || name === 'NoSuchKey' ? 'it cannot be read' : null;
 }

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { type Db, run, type Statement, statement } from '../platform/db/database.ts';
 import { doesNotExist, invalidParameter, MlflowError } from '../platform/errors.ts';
 import { isReserved, joinPath, type Place, placeOf } from './artifact-path.ts';
-import { BLOB_COLUMNS, type BlobRow } from './blob-rows.ts';
+import { BLOB_COLUMNS, type BlobRow, ON_KNOWN_CONTENT } from './blob-rows.ts';
 import type { StoredBlob } from './blobs/blob-store.ts';
 import type { FileInfo } from './entity.ts';
 
@@ -18,9 +18,7 @@ const PUT_ARTIFACT = statement(
    blob as (
      insert into blobs (sha256, size, storage_key, piece_crcs)
      select :sha256, :size, :key, :piece_crcs::bytea where not exists (select from clash)
-     on conflict (sha256) do update set
-       storage_key = case when blobs.damaged_timestamp is null then blobs.storage_key else excluded.storage_key end,
-       piece_crcs = excluded.piece_crcs, damaged_timestamp = null
+     ${ON_KNOWN_CONTENT}
      returning id, storage_key)
    insert into artifacts (scope_id, path, blob_id) select :scope, :path, id from blob
    on conflict (scope_id, path) do update set blob_id = excluded.blob_id, last_updated_timestamp = now_ms()

@@ -24,9 +24,13 @@ export type CliProcess = {
   exited: Promise<number | null>;
 };
 
-/** Runs `model-commons` with these arguments. Of the environment only what Node itself needs is passed on. */
-export function runCli(arguments_: string[], env: Record<string, string> = {}): CliProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...arguments_], {
+/**
+ * Runs `model-commons` with these arguments. Of the environment only what Node itself needs is passed on. `limit` is a command of the shell that is run
+ * before, such as `ulimit -f 2048`.
+ */
+export function runCli(arguments_: string[], env: Record<string, string> = {}, limit = ':'): CliProcess {
+  const command = [process.execPath, '--import', 'tsx', 'src/cli.ts', ...arguments_];
+  const child = spawn('sh', ['-c', `${limit} && exec "$0" "$@"`, ...command], {
     cwd: REPOSITORY,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,8 +69,13 @@ function collect(stream: NodeJS.ReadableStream): () => string {
 export type ServerProcess = CliProcess & { url: string };
 
 /** Starts a server on a free port and waits for its banner. Rejects with what it printed when it ends instead. */
-export async function startServer(dataDir: string, flags: string[] = [], env: Record<string, string> = {}): Promise<ServerProcess> {
-  const cli = runCli(['serve', '--port', '0', '--data-dir', dataDir, '--log-level', 'warn', ...flags], env);
+export async function startServer(
+  dataDir: string,
+  flags: string[] = [],
+  env: Record<string, string> = {},
+  limit?: string,
+): Promise<ServerProcess> {
+  const cli = runCli(['serve', '--port', '0', '--data-dir', dataDir, '--log-level', 'warn', ...flags], env, limit);
   return { ...cli, url: await addressOf(cli) };
 }
 

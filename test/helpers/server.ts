@@ -10,6 +10,7 @@ import { afterAll, inject } from 'vitest';
 import { createApp } from '../../src/app.ts';
 import type { BlobStore } from '../../src/artifacts/blobs/blob-store.ts';
 import { openLocalStore } from '../../src/artifacts/blobs/local.ts';
+import type { AdoptionSettings } from '../../src/artifacts/external-location.ts';
 import { readConfig } from '../../src/config.ts';
 import { openPool } from '../../src/platform/db/database.ts';
 import type { SecuritySettings } from '../../src/platform/http/security.ts';
@@ -29,6 +30,7 @@ export async function startTestServer(
   webhooks: Partial<WebhookSettings> = {},
   locations: LocationRules = readConfig([], {}).locations,
   store?: BlobStore,
+  adoption: AdoptionSettings = readConfig([], {}).adoption,
 ) {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
@@ -41,7 +43,7 @@ export async function startTestServer(
   const log = pino({ level: 'silent' });
   const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
   const { http: server } = createServer(
-    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, log, security }),
+    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, adoption, log, security }),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -23,7 +23,7 @@ export function openLocalParts(folder: string, blobFileOf: (key: string) => stri
     direct: false,
     async begin() {
       const key = randomUUID();
-      await fs.mkdir(folderOf(key));
+      await fs.mkdir(folderOf(key)).catch(throwStoreError);
       return { key, uploadId: key };
     },
     async writePart({ key }, { number, count, length }, body) {
@@ -55,10 +55,10 @@ export function openLocalParts(folder: string, blobFileOf: (key: string) => stri
         try {
           await joinLast(folderOf(key), markers, count);
           await syncFile(data);
+          await moveDurably(data, blob);
         } catch (error) {
           throw toStoreError(error);
         }
-        await moveDurably(data, blob);
         await fs.rm(folderOf(key), { recursive: true, force: true });
       }
       return { key, ...(await checksumsOf(createReadStream(blob, { highWaterMark: 1024 * 1024 }))) };
@@ -67,6 +67,10 @@ export function openLocalParts(folder: string, blobFileOf: (key: string) => stri
       await fs.rm(folderOf(key), { recursive: true, force: true });
     },
   };
+}
+
+function throwStoreError(error: unknown): never {
+  throw toStoreError(error);
 }
 
 type Marker = { number: number; length: number; name: string };

@@ -20,7 +20,7 @@ export function replyError(error: unknown, req: IncomingMessage, res: ServerResp
     res.destroy();
     return;
   }
-  discardBody(req);
+  discardBody(req, res);
   const known = asMlflowError(error, log);
   sendJson(res, known.status, known.toBody());
 }
@@ -47,9 +47,18 @@ function asMlflowError(error: unknown, log: Logger): MlflowError {
 }
 
 /** Lets a client finish sending what nobody will read, so that it gets to see the reply; cuts it off after 5 s. */
-function discardBody(req: IncomingMessage): void {
-  if (req.complete || req.destroyed) return;
-  req.resume();
-  const timer = setTimeout(() => req.destroy(), DISCARD_MS);
-  req.once('close', () => clearTimeout(timer));
+function discardBody(req: IncomingMessage, { socket }: ServerResponse): void {
+  if (req.complete || socket === null || socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), DISCARD_MS).unref();
+  if (!req.destroyed) {
+    req.resume();
+    req.once('close', () => clearTimeout(timer));
+    return;
+  }
+  // Whoever read it failed and destroyed it, but not the connection. Node then stops reading that, with the client's next request on it.
+  req.push = (chunk) => {
+    if (chunk === null) clearTimeout(timer);
+    return true;
+  };
+  socket.resume();
 }

@@ -1,3 +1,7 @@
+/** Where the frozen files of a version are, in SQL. */
+export const frozenLocation = (modelId: string, version: string): string =>
+  `'mlflow-artifacts:/registered-models/' || ${modelId} || '/versions/' || ${version}`;
+
 /** The columns of a ModelVersionRow, of `model_versions v` joined with its `registered_models m`. */
 export const VERSION_COLUMNS = `
   m.name, v.version, v.creation_timestamp, v.last_updated_timestamp, v.current_stage, v.description, v.source, v.run_id, v.run_link, v.status, v.status_message,

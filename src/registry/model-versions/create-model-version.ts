@@ -4,6 +4,7 @@ import { lastValues } from '../../platform/names.ts';
 import type { LocationRules } from '../../platform/uri.ts';
 import { recordModelVersionTag } from '../../tracking/logged-models/store.ts';
 import type { ModelKey } from '../registered-models/entity.ts';
+import { frozenLocation } from './columns.ts';
 import type { ModelVersionRow } from './entity.ts';
 import { resolveSource, type SourceRequest } from './resolve-source.ts';
 
@@ -30,7 +31,7 @@ const INSERT_VERSION = statement(
    version as (
      insert into model_versions (model_id, version, source, storage_location, digest, run_id, run_link, logged_model_id, description)
      select id, last_version, :source,
-       case when digest is null then :location else 'mlflow-artifacts:/registered-models/' || id || '/versions/' || last_version end,
+       case when digest is null then :location else ${frozenLocation('id', 'last_version')} end,
        digest, :run_id, :run_link, :logged_model_id, :description
      from model, frozen
      returning *),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { endpoint, type Services, streamEndpoint } from '../../endpoint.ts';
 import { checkWorkspaceName, DEFAULT_SCOPE } from '../../scopes/entity.ts';
 import { getWorkspaceScope } from '../../scopes/store.ts';
+import { adoptVersion } from './adopt-version.ts';
 import { versionNumber } from './entity.ts';
 import { getManifest, Manifest } from './manifest.ts';
 import type { VersionKey } from './store.ts';
@@ -43,4 +44,17 @@ const verify = streamEndpoint({
   },
 });
 
-export const manifestEndpoints = [manifest, verify];
+const adopt = streamEndpoint({
+  op: 'model_version.adopt',
+  summary: 'Copy the files of a version that lie in S3 into the artifact store and freeze it; tells its progress in lines of JSON',
+  method: 'POST',
+  apiVersion: '1.0',
+  path: `${VERSION_PATH}\\:adopt`,
+  effect: 'write',
+  input: versionInPath,
+  async handler({ input, res, log, ...services }) {
+    await adoptVersion(services, await keyOf(services, input), res, log);
+  },
+});
+
+export const manifestEndpoints = [manifest, verify, adopt];

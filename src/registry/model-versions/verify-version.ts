@@ -2,10 +2,9 @@ import type { ServerResponse } from 'node:http';
 import { type BlobState, verifyBlob } from '../../artifacts/verify-blob.ts';
 import type { Services } from '../../endpoint.ts';
 import { invalidState } from '../../platform/errors.ts';
+import { jsonLines } from './json-lines.ts';
 import { digestOf, getManifest, listVersionBlobs } from './manifest.ts';
 import type { VersionKey } from './store.ts';
-
-const PROGRESS_MS = 1000;
 
 /**
  * Reads all files of a frozen version again and answers in lines of JSON: what was checked so far, about each second, and at last
@@ -17,22 +16,17 @@ export async function verifyVersion({ db, blobs }: Services, key: VersionKey, re
   if (digest === undefined)
     throw invalidState(`Version ${key.version} of ${key.name} is a live reference to ${source}: its files are not kept here.`);
   const files = await listVersionBlobs(db, key);
-  res.setHeader('Content-Type', 'application/x-ndjson');
-  const write = (line: object) => res.write(`${JSON.stringify(line)}\n`);
+  const lines = jsonLines(res);
   const damaged: { path: string; state: BlobState }[] = [];
   let checkedBytes = 0;
-  let told = performance.now();
   for (const [checkedFiles, file] of files.entries()) {
     const state = await verifyBlob(db, blobs, file, (length) => {
       checkedBytes += length;
-      if (performance.now() - told < PROGRESS_MS) return;
-      told = performance.now();
-      write({ checked_files: checkedFiles, files: files.length, checked_bytes: checkedBytes, bytes });
+      lines.progress(() => ({ checked_files: checkedFiles, files: files.length, checked_bytes: checkedBytes, bytes }));
     });
     if (state !== 'ok') damaged.push({ path: file.path, state });
     if (res.destroyed) return;
   }
   const matches = digestOf(files) === digest;
-  write({ status: matches && damaged.length === 0 ? 'OK' : 'DAMAGED', digest, digest_matches: matches, damaged });
-  res.end();
+  lines.end({ status: matches && damaged.length === 0 ? 'OK' : 'DAMAGED', digest, digest_matches: matches, damaged });
 }
