@@ -5,9 +5,9 @@ import type { Services } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
 import { serveEndpoints } from './platform/http/mount.ts';
 import type { SecuritySettings } from './platform/http/security.ts';
+import { addressModel } from './registry/address-model.ts';
 import { announcer } from './registry/webhooks/announce.ts';
-import { addressScope } from './scopes/addressing.ts';
-import { DEFAULT_SCOPE } from './scopes/entity.ts';
+import { addressScope, refuseTracking, takeBasePath, UNNAMED } from './scopes/addressing.ts';
 
 /** The whole server as a request listener, not listening yet. */
 export function createApp({
@@ -19,19 +19,17 @@ export function createApp({
   adoption,
   log,
   security,
-}: Omit<Services, 'scope' | 'links'> & { links: LinkSettings; log: Logger; security: SecuritySettings }): RequestListener {
+}: Omit<Services, 'scope' | 'address' | 'links'> & { links: LinkSettings; log: Logger; security: SecuritySettings }): RequestListener {
   return serveEndpoints<Services>(endpoints, {
     log,
     security,
     announcer,
-    services: async (req, { scoped }) => ({
-      db,
-      blobs,
-      webhooks,
-      locations,
-      adoption,
-      links: linksFor(links, req),
-      scope: scoped === false ? DEFAULT_SCOPE : await addressScope(db, req),
-    }),
+    takeBasePath,
+    readdress: addressModel,
+    services: async (req, endpoint) => {
+      const address = endpoint.scoped === false ? UNNAMED : await addressScope(db, req);
+      refuseTracking(address, endpoint);
+      return { db, blobs, webhooks, locations, adoption, links: linksFor(links, req), address, scope: address.scope };
+    },
   });
 }

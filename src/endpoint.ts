@@ -6,11 +6,12 @@ import type { Db } from './platform/db/database.ts';
 import type { Endpoint, StreamEndpoint } from './platform/http/endpoint.ts';
 import type { LocationRules } from './platform/uri.ts';
 import type { Webhooks } from './registry/webhooks/open.ts';
+import type { Address } from './scopes/addressing.ts';
 import type { Scope } from './scopes/entity.ts';
 
 /**
- * What a handler gets beside its input: the database, the artifact bytes, the webhooks, which places callers may name and which this server reads for them, the workspace the request is for, and
- * the server's own address.
+ * What a handler gets beside its input: the database, the artifact bytes, the webhooks, which places callers may name and which this server reads for
+ * them, the workspace or registry the request is for, how it was named, and the server's own address.
  */
 export type Services = {
   db: Db;
@@ -19,6 +20,7 @@ export type Services = {
   locations: LocationRules;
   adoption: AdoptionSettings;
   scope: Scope;
+  address: Address;
   links: Links;
 };
 

@@ -2,11 +2,15 @@ import { multipartEndpoints } from './artifacts/multipart-routes.ts';
 import { artifactEndpoints } from './artifacts/routes.ts';
 import type { Services } from './endpoint.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
+import { aliasEndpoints } from './registry/aliases/routes.ts';
 import { manifestEndpoints } from './registry/model-versions/manifest-routes.ts';
 import { modelVersionEndpoints } from './registry/model-versions/routes.ts';
+import { promotionEndpoints } from './registry/promotions/routes.ts';
+import { provenanceEndpoints } from './registry/provenance/routes.ts';
 import { registeredModelEndpoints } from './registry/registered-models/routes.ts';
 import { webhookDeliveryEndpoints } from './registry/webhooks/delivery-routes.ts';
 import { webhookEndpoints } from './registry/webhooks/routes.ts';
+import { registryEndpoints } from './scopes/registries/routes.ts';
 import { workspaceEndpoints } from './scopes/workspaces/routes.ts';
 import { serverInfoEndpoints } from './server-info/routes.ts';
 import { experimentEndpoints } from './tracking/experiments/routes.ts';
@@ -15,20 +19,29 @@ import { presignedEndpoints } from './tracking/run-artifacts/presigned-routes.ts
 import { runArtifactEndpoints } from './tracking/run-artifacts/routes.ts';
 import { runEndpoints } from './tracking/runs/routes.ts';
 
+const inWorkspace = (endpoints: AnyEndpoint<Services>[]): AnyEndpoint<Services>[] =>
+  endpoints.map((endpoint) => ({ ...endpoint, inWorkspace: true }));
+
 /** Every endpoint there is. */
 export const endpoints: AnyEndpoint<Services>[] = [
   ...serverInfoEndpoints,
   ...workspaceEndpoints,
-  ...artifactEndpoints,
-  ...multipartEndpoints,
-  ...experimentEndpoints,
-  ...runEndpoints,
-  ...runArtifactEndpoints,
-  ...presignedEndpoints,
-  ...loggedModelEndpoints,
+  ...registryEndpoints,
+  ...inWorkspace([
+    ...artifactEndpoints,
+    ...multipartEndpoints,
+    ...experimentEndpoints,
+    ...runEndpoints,
+    ...runArtifactEndpoints,
+    ...presignedEndpoints,
+    ...loggedModelEndpoints,
+  ]),
   ...registeredModelEndpoints,
   ...modelVersionEndpoints,
   ...manifestEndpoints,
+  ...aliasEndpoints,
+  ...provenanceEndpoints,
+  ...promotionEndpoints,
   ...webhookEndpoints,
   ...webhookDeliveryEndpoints,
 ];

@@ -43,7 +43,7 @@ function decodeFully(text: string): string {
 }
 
 const SCHEME = 'mlflow-artifacts:/';
-const FROZEN = /^registered-models\/(\d{1,18})\/versions\/(\d{1,9})(?:\/(.*))?$/s;
+const FROZEN = /^(?:registries\/[^/]+\/)?registered-models\/(\d{1,18})\/versions\/(\d{1,9})(?:\/(.*))?$/s;
 
 /** The artifact path that an `mlflow-artifacts:/` URI names, or null for a URI whose bytes are not ours. */
 export function pathOfUri(uri: string): string | null {
@@ -63,12 +63,15 @@ export const joinPath = (root: string, path: string): string => [root, path].fil
 /** A place in a scope's artifacts: in its tree, or among the files of a registered version, which never change. */
 export type Place = { kind: 'tree'; path: string } | { kind: 'version'; modelId: string; version: number; path: string };
 
-/** Registered versions have their files under `registered-models/<id>/versions/<version>/`, a folder nobody can write to. */
+/**
+ * Registered versions have their files under `registered-models/<id>/versions/<version>/`, those of a registry with `registries/<name>/` in front: folders
+ * nobody can write to. The id says which model it is; the name is for people.
+ */
 export function placeOf(path: string): Place {
   const match = FROZEN.exec(path);
   if (match?.[1] && match[2]) return { kind: 'version', modelId: match[1], version: Number(match[2]), path: match[3] ?? '' };
   return { kind: 'tree', path };
 }
 
-/** True for the folder of registered versions and everything in it. */
-export const isReserved = (path: string): boolean => path === 'registered-models' || path.startsWith('registered-models/');
+/** True for the folders of registered versions and everything in them. */
+export const isReserved = (path: string): boolean => /^(?:registries\/[^/]+\/)?registered-models(?:\/|$)/.test(path);

@@ -5,7 +5,7 @@ import { parseArtifactPath } from '../artifacts/artifact-path.ts';
 import { type ImportOptions, type ImportOutcome, type ImportSource, importArtifacts } from '../artifacts/import-artifacts.ts';
 import { openFolderSource } from '../artifacts/import-folder.ts';
 import { type Config, ConfigError } from '../config.ts';
-import { getWorkspaceScope } from '../scopes/store.ts';
+import { getNamedScope } from '../scopes/store.ts';
 import { type Options, readFlags } from './flags.ts';
 import { SETTINGS_HELP, withServerData } from './open.ts';
 import { formatBytes, openProgress, plural } from './progress.ts';
@@ -66,7 +66,7 @@ export async function importCommand(arguments_: string[]): Promise<number> {
   const by = 'copy' in options ? 'copy' : 'in-place' in options ? 'link' : 'either';
   return withServerData(settings, async ({ db, blobs, config, signal }) => {
     const workspace = options.workspace ?? null;
-    if (workspace !== null && workspace !== 'default') await getWorkspaceScope(db, workspace);
+    if (workspace !== null && workspace !== 'default') await getNamedScope(db, workspace, 'workspace');
     if (by === 'link' && !blobs.adopt)
       throw new ConfigError(`--in-place: the artifact store ${config.artifactsUrl} is not on a disk of this machine.`);
     const source = await openSource(from, config);

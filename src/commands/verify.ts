@@ -3,7 +3,7 @@ import { findReferences, isEmptyByMistake, type Reference, verifyBlobs } from '.
 import { ConfigError } from '../config.ts';
 import { checkDigests, chooseModel } from '../registry/model-versions/check-digests.ts';
 import { DEFAULT_SCOPE } from '../scopes/entity.ts';
-import { getWorkspaceScope } from '../scopes/store.ts';
+import { getNamedScope } from '../scopes/store.ts';
 import { type Options, readFlags } from './flags.ts';
 import { type Opened, SETTINGS_HELP, withServerData } from './open.ts';
 import { formatBytes, openProgress, plural } from './progress.ts';
@@ -51,7 +51,7 @@ export async function verify(arguments_: string[]): Promise<number> {
 type Choice = { name: string; version: number | null; workspace: string | undefined };
 
 async function verifyChosen({ db, blobs, signal, config }: Opened, choice: Choice | null): Promise<number> {
-  const scope = choice?.workspace === undefined ? DEFAULT_SCOPE : await getWorkspaceScope(db, choice.workspace);
+  const scope = choice?.workspace === undefined ? DEFAULT_SCOPE : await getNamedScope(db, choice.workspace, 'workspace');
   const model = choice && (await chooseModel(db, { scope: scope.id, name: choice.name }, choice.version));
   if (await isEmptyByMistake(db, blobs))
     throw new Error(`The artifact store ${config.artifactsUrl} holds nothing at all. Is ARTIFACTS_URL right, the disk mounted?`);

@@ -1,13 +1,20 @@
 import { invalidParameter } from '../platform/errors.ts';
 
 /**
- * A home of models and experiments that a request is for. `named` tells whether the request named it: who does is answered as by a stock server with
+ * A home of models that a request is for: a workspace, which has experiments and runs too, or a registry, which workspaces share. `named` tells whether the request named it: who does is answered as by a stock server with
  * workspaces, who does not as by one without (docs/differences.md).
  */
-export type Scope = { id: number; name: string; named: boolean };
+export type Scope = {
+  id: number;
+  kind: 'workspace' | 'registry';
+  name: string;
+  named: boolean;
+  /** Of a registry that was made although workspaces have models whose names begin with its name and a dot. */
+  hidesModels?: true;
+};
 
 /** Where callers are who name no workspace (mlflow/utils/workspace_utils.py, DEFAULT_WORKSPACE_NAME). */
-export const DEFAULT_SCOPE: Scope = { id: 1, name: 'default', named: false };
+export const DEFAULT_SCOPE: Scope = { id: 1, kind: 'workspace', name: 'default', named: false };
 
 const MIN_NAME_LENGTH = 2;
 const MAX_NAME_LENGTH = 63;

@@ -2,11 +2,12 @@ import { type Db, run, statement } from '../platform/db/database.ts';
 import { doesNotExist, type MlflowError } from '../platform/errors.ts';
 import type { Scope } from './entity.ts';
 
-// Another server may have removed a workspace that this one still knows: for so long its requests find nothing there, or are told it is gone.
+// Another server may have made or removed a scope: for so long this one may go on as if it had not.
 const KNOWN_FOR_MS = 1000;
 
-type Known = { scopes: Map<string, { scope: Scope; until: number }>; changes: number };
+type Known = { scopes: Map<string, { scope: Scope | null; until: number }>; changes: number };
 
+const MOST_KNOWN = 10_000;
 const knownOf = new WeakMap<Db, Known>();
 
 function knownTo(db: Db): Known {
@@ -15,32 +16,40 @@ function knownTo(db: Db): Known {
   return known;
 }
 
+export const registryNotFound = (name: string): MlflowError => doesNotExist(`Registry '${name}' not found`);
 export const workspaceNotFound = (name: string): MlflowError => doesNotExist(`Workspace '${name}' not found`);
 
-const FIND_WORKSPACE = statement('find_workspace', `select id from scopes where kind = 'workspace' and name = :name`);
+const FIND_SCOPE = statement('find_scope', 'select id, kind, hides_models from scopes where name = :name');
 
 /**
- * The workspace of a name, as it was at most a second ago; what this server does to it is seen at once (`forgetWorkspace`), and so is a new one
- * everywhere, since names that were not found are not kept. Throws RESOURCE_DOES_NOT_EXIST.
+ * The workspace or registry of a name, or null, as it was at most a second ago; what this server does to it is seen at once (`forgetScope`).
+ * Absence is remembered too: every model whose name has a dot asks for what stands before it.
  */
-export async function getWorkspaceScope(db: Db, name: string): Promise<Scope> {
+export async function findScope(db: Db, name: string): Promise<Scope | null> {
+  const cached = knownTo(db).scopes.get(name);
+  return cached && performance.now() < cached.until ? cached.scope : lookUpScope(db, name);
+}
+
+async function lookUpScope(db: Db, name: string): Promise<Scope | null> {
   const known = knownTo(db);
-  const cached = known.scopes.get(name);
-  if (cached && performance.now() < cached.until) return cached.scope;
   const { changes } = known;
-  const [row] = await run<{ id: number }>(db, FIND_WORKSPACE, { name });
-  if (!row) {
-    known.scopes.delete(name);
-    throw workspaceNotFound(name);
-  }
-  const scope = { id: row.id, name, named: true };
-  // What was read before a removal must not be kept after it.
+  const [row] = await run<{ id: number; kind: Scope['kind']; hides_models: boolean }>(db, FIND_SCOPE, { name });
+  const scope = row ? { id: row.id, kind: row.kind, name, named: true, ...(row.hides_models && { hidesModels: true as const }) } : null;
+  if (known.scopes.size >= MOST_KNOWN) known.scopes.clear();
+  // What was read before a change must not be kept after it.
   if (changes === known.changes) known.scopes.set(name, { scope, until: performance.now() + KNOWN_FOR_MS });
   return scope;
 }
 
-/** To be called when a workspace was removed. */
-export function forgetWorkspace(db: Db, name: string): void {
+/** The workspace or registry that a request names: a new one is found at once, whichever server made it. Throws RESOURCE_DOES_NOT_EXIST. */
+export async function getNamedScope(db: Db, name: string, kind: Scope['kind'] | null): Promise<Scope> {
+  const scope = (await findScope(db, name)) ?? (await lookUpScope(db, name));
+  if (!scope || (kind !== null && scope.kind !== kind)) throw kind === 'registry' ? registryNotFound(name) : workspaceNotFound(name);
+  return scope;
+}
+
+/** To be called when a workspace or registry was made or removed. */
+export function forgetScope(db: Db, name: string): void {
   const known = knownTo(db);
   known.scopes.delete(name);
   known.changes++;

@@ -6,17 +6,19 @@ import { type JsonBody, parseJsonBody } from './wire.ts';
 const BODY_WAIT_MS = 30_000;
 
 /**
- * Reads and parses a JSON body of at most `limit` bytes that arrives within 30 s.
+ * Reads and parses a JSON body of at most `limit` bytes that arrives within 30 s. `mayBeAbsent`: without a body no content type is asked for.
  * Throws MALFORMED_REQUEST, INVALID_PARAMETER_VALUE (content type), 413 or 408 with a sentence for the caller.
  */
-export async function readJsonBody(req: IncomingMessage, limit: number): Promise<JsonBody | undefined> {
+export async function readJsonBody(req: IncomingMessage, limit: number, mayBeAbsent: boolean): Promise<JsonBody | undefined> {
+  const length = req.headers['content-length'];
+  const isAbsent = (length === undefined || length === '0') && req.headers['transfer-encoding'] === undefined;
+  if (isAbsent && mayBeAbsent) return undefined;
   // Only POST and PUT are checked, and before anything else (mlflow/server/handlers.py, _validate_content_type).
   if (req.method === 'POST' || req.method === 'PUT') {
     const type = req.headers['content-type'];
     if (type === undefined) throw invalidParameter('Bad Request. Content-Type header is missing.');
     if (type.split(';')[0] !== 'application/json') throw invalidParameter("Bad Request. Content-Type must be one of ['application/json'].");
   }
-  const length = req.headers['content-length'];
   if (length === undefined && req.headers['transfer-encoding'] === undefined) return undefined;
   const timer = setTimeout(
     () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', 'The request body did not arrive within 30 seconds.')),

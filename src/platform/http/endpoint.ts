@@ -15,6 +15,10 @@ export type Declared = {
   effect: 'read' | 'write';
   /** `false`: answers the same whatever scope a request names, and does not look it up, so that it needs no database. */
   scoped?: false;
+  /** True for what only workspaces have: experiments, runs, logged models, artifacts. */
+  inWorkspace?: true;
+  /** The field of the input that names a registered model: `<registry>.<model>` there makes the request one for that registry. */
+  model?: string;
 };
 
 type Context<Services, Input> = Services & { input: Input };

@@ -18,12 +18,19 @@ export type Wiring<Services> = {
   security: SecuritySettings;
   /** Makes what a handler may use, for one request: resolves the scope it names, if `endpoint` is scoped. Rejects with an MlflowError. */
   services(req: IncomingMessage, endpoint: Declared): Promise<Services>;
+  /** Takes off `req.url` what its beginning says of the scope the request is for, and remembers it for `services`. */
+  takeBasePath(req: IncomingMessage): void;
+  /** For an endpoint with `model`: null, or what the request is about when its input names another scope. Rejects with an MlflowError. */
+  readdress(services: Services, endpoint: Declared, input: Record<string, unknown>): Promise<Readdressed<Services> | null>;
   /** For a change that somebody waits to hear of: runs it and stores its event in one transaction. Undefined when nobody does. */
   announcer(
     services: Services,
     events: readonly string[],
   ): (<Output>(change: (services: Services) => Promise<{ output: Output; event: ChangeEvent | null }>) => Promise<Output>) | undefined;
 };
+
+/** The services and input to go on with, and how the output is said in the words of the request. */
+type Readdressed<Services> = { services: Services; input: Record<string, unknown>; answer<Output>(output: Output): Output };
 
 type Listener = (req: IncomingMessage, res: ServerResponse, path: string, params: Record<string, string>) => void;
 
@@ -63,6 +70,7 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
 
   return (req, res) => {
     // Java's client makes `//api/...` of a base URL with a trailing slash.
+    wiring.takeBasePath(req);
     if (req.url?.startsWith('//')) req.url = req.url.replace(/^\/+/, '/');
     const path = pathOf(req);
     const methods = allowed.get(path);
@@ -100,28 +108,41 @@ function pathsOf(endpoint: Declared): string[] {
   return bases.map((base) => base + endpoint.path);
 }
 
-function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, announcer }: Wiring<Services>): Listener {
+function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, readdress, announcer }: Wiring<Services>): Listener {
   const reader = inputReader(endpoint.input);
+  const subjectOf = async (available: Services, input: Record<string, unknown>): Promise<Readdressed<Services>> =>
+    (endpoint.model !== undefined && (await readdress(available, endpoint, input))) || {
+      services: available,
+      input,
+      answer: (output) => output,
+    };
   const answer = async (req: IncomingMessage, res: ServerResponse, params: Record<string, string>): Promise<void> => {
     const available = await services(req, endpoint);
     const query = queryOf(req);
     if (endpoint.kind === 'stream') {
-      return endpoint.handler({ ...available, input: reader.fromQuery(query, params), req, res, log });
+      const subject = await subjectOf(available, reader.fromQuery(query, params));
+      return endpoint.handler({ ...subject.services, input: subject.input, req, res, log });
     }
     // The stock server reads a GET's JSON body only when there is no query argument at all.
-    const input =
+    const {
+      services: context,
+      input,
+      answer,
+    } = await subjectOf(
+      available,
       req.method === 'HEAD' || (endpoint.method === 'GET' && query.size > 0)
         ? reader.fromQuery(query, params)
-        : reader.fromJson(await readJsonBody(req, endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT), params);
+        : reader.fromJson(await readJsonBody(req, endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, endpoint.apiVersion === '1.0'), params),
+    );
     const announced = endpoint.webhookEvents;
-    const announce = announced && announcer(available, announced.names);
+    const announce = announced && announcer(context, announced.names);
     const output = announce
       ? await announce(async (services) => {
           const output = await endpoint.handler({ ...services, input });
           return { output, event: await announced.of({ ...services, input, output }) };
         })
-      : await endpoint.handler({ ...available, input });
-    sendJson(res, endpoint.status ?? 200, output);
+      : await endpoint.handler({ ...context, input });
+    sendJson(res, endpoint.status ?? 200, answer(output));
   };
   // What probes ask all the time would drown the rest.
   const level = endpoint.scoped === false ? 'debug' : 'info';

@@ -1,6 +1,6 @@
-/** Where the frozen files of a version are, in SQL. */
-export const frozenLocation = (modelId: string, version: string): string =>
-  `'mlflow-artifacts:/registered-models/' || ${modelId} || '/versions/' || ${version}`;
+/** Where the frozen files of a version are, in SQL; `home` is '' or `registries/<name>/`, which is there for people: the id says which version it is. */
+export const frozenLocation = (modelId: string, version: string, home = "''"): string =>
+  `'mlflow-artifacts:/' || ${home} || 'registered-models/' || ${modelId} || '/versions/' || ${version}`;
 
 /** The columns of a ModelVersionRow, of `model_versions v` joined with its `registered_models m`. */
 export const VERSION_COLUMNS = `

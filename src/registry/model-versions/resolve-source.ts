@@ -1,10 +1,13 @@
 import { joinPath, pathOfUri } from '../../artifacts/artifact-path.ts';
+import type { Services } from '../../endpoint.ts';
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { foundIn } from '../../platform/python-pattern.ts';
-import { type LocationRules, refuseHostScheme, splitUri } from '../../platform/uri.ts';
+import { refuseHostScheme, splitUri } from '../../platform/uri.ts';
+import type { Scope } from '../../scopes/entity.ts';
 import { findLoggedModel } from '../../tracking/logged-models/store.ts';
 import { findRunArtifactUri } from '../../tracking/runs/store.ts';
+import { readDottedName } from '../address-model.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { getLatestVersions, getRegisteredModel } from '../registered-models/store.ts';
 import { canonicalStage, STAGES, versionNumber } from './entity.ts';
@@ -27,11 +30,18 @@ export type VersionSource = {
   loggedModelId: string;
   /** What clients download from while the version has no frozen files of its own. */
   location: string;
-  /** The folder of the scope's artifacts whose files are to be frozen, or null. */
+  /** The folder of the artifacts of `tracking` whose files are to be frozen, or null. */
   folder: string | null;
   /** The version whose frozen files are to be shared, or null. */
-  copied: { modelId: number; version: number } | null;
+  copied: CopiedVersion | null;
+  /** The workspace whose runs and logged models these are. */
+  tracking: Scope;
 };
+
+/** A version that is the source of another. `alias`: by which it was named; `digest` is null for one without frozen files. */
+type CopiedVersion = { scope: Scope; modelId: number; name: string; version: number; alias?: string; digest: string | null };
+
+type Place = Pick<Services, 'db' | 'address' | 'locations'>;
 
 export type SourceRequest = {
   source: string;
@@ -48,63 +58,85 @@ const PROMPT_SOURCES = ['prompt-template', 'dummy-source'];
  * disk the caller may name; `runs:/` and `mlflow-artifacts:/` must lie in the run or logged model given. Throws INVALID_PARAMETER_VALUE or
  * RESOURCE_DOES_NOT_EXIST with its sentences.
  */
-export async function resolveSource(db: Db, scope: number, request: SourceRequest, rules: LocationRules): Promise<VersionSource> {
-  if (rules.versionSource && !foundIn(request.source, rules.versionSource)) {
+export async function resolveSource(place: Place, target: Scope, request: SourceRequest): Promise<VersionSource> {
+  const { db, address, locations } = place;
+  const { source, run_id: runId = '', model_id: modelId = '' } = request;
+  if (locations.versionSource && !foundIn(request.source, locations.versionSource)) {
     throw invalidParameter(`Invalid model version source: '${request.source}'.`);
   }
-  const { source, run_id: runId = '', model_id: modelId = '' } = request;
-  const plain = { source, runId, loggedModelId: modelId, location: source, folder: null, copied: null };
+  const tracking = address.consumer;
+  const plain = { source, runId, loggedModelId: modelId, location: source, folder: null, copied: null, tracking };
   const promptTag = request.tags.findLast(({ key }) => key === IS_PROMPT_TAG);
   if (promptTag?.value.toLowerCase() === 'true') {
     if (!PROMPT_SOURCES.includes(source))
       throw invalidParameter(`Invalid prompt source: '${source}'. Prompt sources must use an MLflow placeholder.`);
     return plain;
   }
-  refuseHostScheme('source', source, rules);
+  refuseHostScheme('source', source, locations);
   const { scheme, authority } = splitUri(source);
   if (scheme === 'models') {
     if (authority)
       throw invalidParameter(`Invalid model version source: '${source}'. Registered model sources must use the active model registry.`);
-    if (parseModelUri(source).kind !== 'logged_model') return copyOf(db, scope, request);
+    if (parseModelUri(source).kind !== 'logged_model') return copyOf(place, target, request);
   }
-  if (isLocalUri(source)) throw await refusedLocal(db, scope, plain);
+  if (isLocalUri(source)) throw await refusedLocal(db, tracking.id, plain);
   refuseRelativeSource(source);
-  return modelId ? inLoggedModel(db, scope, plain) : inRun(db, scope, plain);
+  return modelId ? inLoggedModel(db, tracking.id, plain) : inRun(db, tracking.id, plain);
 }
 
 const FROZEN_COPY = statement(
   'model_version_to_copy',
-  `select m.id as model_id, v.storage_location, v.logged_model_id from registered_models m join model_versions v on v.model_id = m.id and v.version = :version
+  `select m.id as model_id, v.storage_location, v.logged_model_id, v.digest from registered_models m join model_versions v on v.model_id = m.id and v.version = :version
    where m.scope_id = :scope and m.name = :name`,
 );
 
-/** A copy of a registered version shares its files. */
-async function copyOf(db: Db, scope: number, { source, run_id, model_id }: SourceRequest): Promise<VersionSource> {
+/**
+ * A copy of a registered version shares its files. The source is looked for where the request is made; `<registry>.<model>` anywhere, and for a version
+ * of a registry `<workspace>.<model>` too (mission 2.2).
+ */
+async function copyOf(place: Place, target: Scope, { source, run_id, model_id }: SourceRequest): Promise<VersionSource> {
+  const { db, address } = place;
   const uri = parseModelUri(source);
   if (uri.kind === 'logged_model') throw unidentifiedSource(source, 'model_id');
-  const key = { scope, name: uri.name };
+  const dotted = await readDottedName(place, uri.name, target.kind === 'registry');
+  const scope = dotted?.scope ?? address.scope;
+  const key = { scope: scope.id, name: dotted?.name ?? uri.name };
   const model = await getRegisteredModel(db, key);
   if (model.tags?.some((tag) => tag.key === IS_PROMPT_TAG)) {
     throw invalidParameter(`Invalid model version source: '${source}'. Prompt versions cannot be used as model version sources.`);
   }
   const version = await versionOf(db, key, uri);
-  const [copied] = await run<{ model_id: number; storage_location: string; logged_model_id: string }>(db, FROZEN_COPY, {
-    ...key,
-    version: version.version,
-  });
+  const [copied] = await run<{ model_id: number; storage_location: string; logged_model_id: string; digest: string | null }>(
+    db,
+    FROZEN_COPY,
+    {
+      ...key,
+      version: version.version,
+    },
+  );
   if (!copied) throw doesNotExist(`Model Version (name=${key.name}, version=${version.version}) not found`);
   if ((run_id !== undefined && run_id !== version.run_id) || (model_id !== undefined && model_id !== copied.logged_model_id)) {
     throw invalidParameter(
       `Invalid model version source: '${source}'. The run_id and model_id request parameters must match the referenced model version.`,
     );
   }
+  // From elsewhere, the name alone would mean another model.
+  const prefix = scope.id === target.id ? '' : `${scope.name}.`;
   return {
-    source: `models:/${key.name}/${version.version}`,
+    source: `models:/${prefix}${key.name}/${version.version}`,
     runId: version.run_id,
     loggedModelId: copied.logged_model_id,
     location: copied.storage_location,
     folder: null,
-    copied: { modelId: copied.model_id, version: version.version },
+    copied: {
+      scope,
+      modelId: copied.model_id,
+      name: key.name,
+      version: version.version,
+      ...(uri.kind === 'alias' && { alias: uri.alias }),
+      digest: copied.digest,
+    },
+    tracking: scope.kind === 'workspace' ? scope : address.consumer,
   };
 }
 

@@ -6,6 +6,8 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength, knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
+import { promote, promotionOf } from '../promotions/promote.ts';
+import { refuseReservedTag } from '../promotions/reserved-tags.ts';
 import { checkedModelName, description, modelName } from '../registered-models/entity.ts';
 import { changeOfModel } from '../webhooks/announce.ts';
 import { versionCreated } from '../webhooks/creation-data.ts';
@@ -45,6 +47,7 @@ const create = endpoint({
   method: 'POST',
   path: '/mlflow/model-versions/create',
   effect: 'write',
+  model: 'name',
   bodyLimit: BODY_LIMIT,
   input: z.object({
     name: modelName,
@@ -63,8 +66,14 @@ const create = endpoint({
     names: ['model_version.created', 'prompt_version.created'],
     of: ({ input, output }) => versionCreated(input, output.model_version),
   },
-  async handler({ db, scope, locations, input }) {
-    return { model_version: toModelVersion(await createModelVersion(db, { scope: scope.id, name: input.name }, input, locations)) };
+  async handler({ input, ...services }) {
+    const { scope } = services;
+    const key = { scope: scope.id, name: input.name };
+    const row =
+      scope.kind === 'registry'
+        ? (await promote(services, scope, key, promotionOf(input))).version
+        : await createModelVersion(services, key, input);
+    return { model_version: toModelVersion(row) };
   },
 });
 
@@ -74,6 +83,7 @@ const get = endpoint({
   method: 'GET',
   path: '/mlflow/model-versions/get',
   effect: 'read',
+  model: 'name',
   input: z.object(versionKey),
   output: oneVersion,
   async handler({ db, scope, input }) {
@@ -87,6 +97,7 @@ const update = endpoint({
   method: 'PATCH',
   path: '/mlflow/model-versions/update',
   effect: 'write',
+  model: 'name',
   input: z.object({ ...versionKey, description: description.optional() }),
   output: oneVersion,
   async handler({ db, scope, input }) {
@@ -101,6 +112,7 @@ const transition = endpoint({
   method: 'POST',
   path: '/mlflow/model-versions/transition-stage',
   effect: 'write',
+  model: 'name',
   input: z.object({ ...versionKey, stage: requiredText, archive_existing_versions: z.boolean().default(false) }),
   output: oneVersion,
   async handler({ db, scope, input }) {
@@ -126,6 +138,7 @@ const deleteVersion = endpoint({
   method: 'DELETE',
   path: '/mlflow/model-versions/delete',
   effect: 'write',
+  model: 'name',
   input: z.object(versionKey),
   output: Nothing,
   async handler({ db, scope, input }) {
@@ -140,6 +153,7 @@ const downloadUri = endpoint({
   method: 'GET',
   path: '/mlflow/model-versions/get-download-uri',
   effect: 'read',
+  model: 'name',
   // The stock server checks no argument's presence here, so what is missing is an empty text.
   input: z.object({ name: z.string().default('').pipe(checkedModelName), version: z.string().default('').pipe(integerVersion) }),
   output: z.object({ artifact_uri: z.string() }),
@@ -163,8 +177,8 @@ const search = (['GET', 'POST'] as const).map((method) =>
       page_token: z.string().optional(),
     }),
     output: z.object({ model_versions: z.array(ModelVersion).optional(), next_page_token: z.string().optional() }),
-    async handler({ db, scope, input }) {
-      const { rows, nextPageToken } = await searchModelVersions(db, scope.id, input);
+    async handler({ input, ...services }) {
+      const { rows, nextPageToken } = await searchModelVersions(services, input);
       return {
         ...(rows.length > 0 && { model_versions: rows.map(toModelVersion) }),
         ...(nextPageToken && { next_page_token: nextPageToken }),
@@ -179,11 +193,13 @@ const setTag = endpoint({
   method: 'POST',
   path: '/mlflow/model-versions/set-tag',
   effect: 'write',
+  model: 'name',
   input: z.object({ ...versionKey, key: tagKey, value: z.string().default('') }).check(checkTagValue),
   output: Nothing,
   webhookEvents: changeOfModel('model_version_tag.set', 'prompt_version_tag.set', ['name', 'version', 'key', 'value']),
   async handler({ db, scope, input }) {
     const { key, value, ...version } = input;
+    refuseReservedTag(scope, input.key);
     await setModelVersionTag(db, { scope: scope.id, ...version }, { key, value });
     return {};
   },
@@ -195,11 +211,13 @@ const deleteTag = endpoint({
   method: 'DELETE',
   path: '/mlflow/model-versions/delete-tag',
   effect: 'write',
+  model: 'name',
   input: z.object({ ...versionKey, key: knownTagKey }),
   output: Nothing,
   webhookEvents: changeOfModel('model_version_tag.deleted', 'prompt_version_tag.deleted', ['name', 'version', 'key']),
   async handler({ db, scope, input }) {
     const { key, ...version } = input;
+    refuseReservedTag(scope, input.key);
     await deleteModelVersionTag(db, { scope: scope.id, ...version }, key);
     return {};
   },
@@ -213,6 +231,7 @@ const getArtifact = (['/model-versions/get-artifact', '/ajax-api/2.0/mlflow/mode
     path,
     apiVersion: 'none',
     effect: 'read',
+    model: 'name',
     // As for the download URI: what is missing is an empty text.
     input: z.object({
       name: z.string().default('').pipe(checkedModelName),

@@ -1,8 +1,10 @@
-import { type Db, sqlBuilder } from '../../platform/db/database.ts';
+import type { Services } from '../../endpoint.ts';
+import { sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
 import { parseFilter, trimKey } from '../../platform/search/parse-filter.ts';
+import { addressSearch } from '../address-model.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { refuseRepeats, type SearchInput } from '../registered-models/search.ts';
 import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
@@ -27,15 +29,15 @@ const SORT_COLUMNS: Record<string, string> = {
  * out unless the filter asks for them: one version with the prompt tag hides all versions of its model, as on the stock server.
  */
 export async function searchModelVersions(
-  db: Db,
-  scope: number,
+  services: Pick<Services, 'db' | 'scope' | 'address'>,
   input: SearchInput,
 ): Promise<{ rows: ModelVersionRow[]; nextPageToken: string | null }> {
-  const terms = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
+  const given = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
+  const { scope, prefix, terms } = await addressSearch(services, given);
   const query = sqlBuilder('model_versions as v')
     .joinRaw('join registered_models as m on m.id = v.model_id')
     .select(sqlBuilder.raw(VERSION_COLUMNS))
-    .where('m.scope_id', scope);
+    .where('m.scope_id', scope.id);
   const prompts = asksForPrompts(terms);
   if (!prompts) {
     query.whereNotExists((tag) => {
@@ -44,12 +46,13 @@ export async function searchModelVersions(
   }
   const wanted = prompts ? terms : terms.filter(({ type, key }) => type !== 'tag' || key !== IS_PROMPT_TAG);
   whereTerms(query, wanted, FIELDS, { table: 'model_version_tags', join: 't.model_id = v.model_id and t.version = v.version' });
-  return fetchPage<ModelVersionRow>(db, query, {
+  const page = await fetchPage<ModelVersionRow>(services.db, query, {
     sorts: sortsOf(input.order_by),
     limit: input.max_results,
     pageToken: input.page_token,
-    fingerprint: ['model_versions', scope, input.filter ?? '', input.order_by],
+    fingerprint: ['model_versions', scope.id, input.filter ?? '', input.order_by],
   });
+  return { ...page, rows: page.rows.map((row) => ({ ...row, name: prefix + row.name })) };
 }
 
 function sortsOf(orderBy: string[]): Sort[] {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
 import { knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
+import { refuseModelAsStage, withPrefix } from '../address-model.ts';
 import { canonicalStage, ModelVersion, STAGES, toModelVersion, versionNumber } from '../model-versions/entity.ts';
 import { getModelVersionByAlias, setAlias } from '../model-versions/store.ts';
 import { changeOfModel } from '../webhooks/announce.ts';
@@ -39,6 +40,7 @@ const createRegisteredModel = endpoint({
   method: 'POST',
   path: '/mlflow/registered-models/create',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: newModelName('name'), tags: registeredModelTags, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
   webhookEvents: { names: ['registered_model.created', 'prompt.created'], of: ({ input }) => modelCreated(input) },
@@ -54,6 +56,7 @@ const getModel = endpoint({
   method: 'GET',
   path: '/mlflow/registered-models/get',
   effect: 'read',
+  model: 'name',
   input: z.object({ name: modelName }),
   output: z.object({ registered_model: RegisteredModel }),
   async handler({ db, scope, input }) {
@@ -67,6 +70,7 @@ const updateModel = endpoint({
   method: 'PATCH',
   path: '/mlflow/registered-models/update',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: modelName, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
   async handler({ db, scope, input }) {
@@ -82,6 +86,7 @@ const renameModel = endpoint({
   method: 'POST',
   path: '/mlflow/registered-models/rename',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: modelName, new_name: newModelName('new_name') }),
   output: z.object({ registered_model: RegisteredModel }),
   async handler({ db, scope, input }) {
@@ -95,6 +100,7 @@ const deleteModel = endpoint({
   method: 'DELETE',
   path: '/mlflow/registered-models/delete',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: modelName }),
   output: Nothing,
   async handler({ db, scope, input }) {
@@ -122,12 +128,13 @@ const searchModels = (['GET /search', 'POST /search', 'GET /list'] as const).map
     effect: 'read',
     input: searchInput,
     output: searchOutput,
-    async handler({ db, scope, input }) {
-      const { rows, nextPageToken } = await searchRegisteredModels(db, scope.id, input);
-      return {
+    async handler({ input, ...services }) {
+      const { rows, nextPageToken, prefix } = await searchRegisteredModels(services, input);
+      const found = {
         ...(rows.length > 0 && { registered_models: rows.map(toRegisteredModel) }),
         ...(nextPageToken && { next_page_token: nextPageToken }),
       };
+      return prefix === '' ? found : withPrefix(found, prefix);
     },
   });
 });
@@ -139,9 +146,11 @@ const getLatest = (['POST', 'GET'] as const).map((method) =>
     method,
     path: '/mlflow/registered-models/get-latest-versions',
     effect: 'read',
+    model: 'name',
     input: z.object({ name: modelName, stages: z.array(z.string()).default([]) }),
     output: z.object({ model_versions: z.array(ModelVersion).optional() }),
     async handler({ db, scope, input }) {
+      await refuseModelAsStage({ db }, input.name, input.stages);
       const stages = input.stages.length > 0 ? input.stages.map(canonicalStage) : STAGES;
       const rows = await getLatestVersions(db, { scope: scope.id, name: input.name }, stages);
       return rows.length > 0 ? { model_versions: rows.map(toModelVersion) } : {};
@@ -155,6 +164,7 @@ const setTag = endpoint({
   method: 'POST',
   path: '/mlflow/registered-models/set-tag',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: modelName, key: tagKey, value: registeredModelTagValue.default('') }),
   output: Nothing,
   webhookEvents: changeOfModel(null, 'prompt_tag.set', ['name', 'key', 'value']),
@@ -170,6 +180,7 @@ const deleteTag = endpoint({
   method: 'DELETE',
   path: '/mlflow/registered-models/delete-tag',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: modelName, key: knownTagKey }),
   output: Nothing,
   webhookEvents: changeOfModel(null, 'prompt_tag.deleted', ['name', 'key']),
@@ -185,6 +196,7 @@ const setModelAlias = endpoint({
   method: 'POST',
   path: '/mlflow/registered-models/alias',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: modelName, alias: newAliasName, version: versionNumber }),
   output: Nothing,
   webhookEvents: changeOfModel('model_version_alias.created', 'prompt_alias.created', ['name', 'alias', 'version']),
@@ -200,6 +212,7 @@ const deleteModelAlias = endpoint({
   method: 'DELETE',
   path: '/mlflow/registered-models/alias',
   effect: 'write',
+  model: 'name',
   input: z.object({ name: modelName, alias: aliasName }),
   output: Nothing,
   webhookEvents: changeOfModel('model_version_alias.deleted', 'prompt_alias.deleted', ['name', 'alias']),
@@ -215,6 +228,7 @@ const getByAlias = endpoint({
   method: 'GET',
   path: '/mlflow/registered-models/alias',
   effect: 'read',
+  model: 'name',
   input: z.object({ name: modelName, alias: aliasName }),
   output: z.object({ model_version: ModelVersion }),
   async handler({ db, scope, input }) {

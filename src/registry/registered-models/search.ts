@@ -1,8 +1,10 @@
-import { type Db, sqlBuilder } from '../../platform/db/database.ts';
+import type { Services } from '../../endpoint.ts';
+import { sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
 import { parseFilter } from '../../platform/search/parse-filter.ts';
+import { addressSearch } from '../address-model.ts';
 import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
 import { IS_PROMPT_TAG, type RegisteredModelRow } from './entity.ts';
 import { MODEL_COLUMNS } from './store.ts';
@@ -16,14 +18,17 @@ const SORT_COLUMNS: Record<string, string> = {
 
 export type SearchInput = { filter?: string | undefined; max_results: number; order_by: string[]; page_token?: string | undefined };
 
-/** Finds registered models, by name unless told otherwise. Prompts are left out unless the filter asks for them. */
+/**
+ * Finds registered models, by name unless told otherwise. Prompts are left out unless the filter asks for them. `prefix` is what the names are to be shown
+ * with.
+ */
 export async function searchRegisteredModels(
-  db: Db,
-  scope: number,
+  services: Pick<Services, 'db' | 'scope' | 'address'>,
   input: SearchInput,
-): Promise<{ rows: RegisteredModelRow[]; nextPageToken: string | null }> {
-  const terms = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
-  const query = sqlBuilder('registered_models as m').select(sqlBuilder.raw(MODEL_COLUMNS)).where('m.scope_id', scope);
+): Promise<{ rows: RegisteredModelRow[]; nextPageToken: string | null; prefix: string }> {
+  const given = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
+  const { scope, prefix, terms } = await addressSearch(services, given);
+  const query = sqlBuilder('registered_models as m').select(sqlBuilder.raw(MODEL_COLUMNS)).where('m.scope_id', scope.id);
   const prompts = asksForPrompts(terms);
   if (!prompts) {
     query.whereNotExists((tag) => {
@@ -32,12 +37,13 @@ export async function searchRegisteredModels(
   }
   const wanted = prompts ? terms : terms.filter(({ type, key }) => type !== 'tag' || key !== IS_PROMPT_TAG);
   whereTerms(query, wanted, FIELDS, { table: 'registered_model_tags', join: 't.model_id = m.id' });
-  return fetchPage<RegisteredModelRow>(db, query, {
+  const page = await fetchPage<RegisteredModelRow>(services.db, query, {
     sorts: sortsOf(input.order_by),
     limit: input.max_results,
     pageToken: input.page_token,
-    fingerprint: ['registered_models', scope, input.filter ?? '', input.order_by],
+    fingerprint: ['registered_models', scope.id, input.filter ?? '', input.order_by],
   });
+  return { ...page, prefix };
 }
 
 function sortsOf(orderBy: string[]): Sort[] {

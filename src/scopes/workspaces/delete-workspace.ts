@@ -2,7 +2,7 @@ import { type Db, isDatabaseError, run, statement, transaction, UNIQUE_VIOLATION
 import { invalidState } from '../../platform/errors.ts';
 import { pythonRepr } from '../../platform/python.ts';
 import { DEFAULT_SCOPE } from '../entity.ts';
-import { forgetWorkspace, workspaceNotFound } from '../store.ts';
+import { forgetScope, workspaceNotFound } from '../store.ts';
 import type { DeletionMode } from './entity.ts';
 
 const SHOWN_CONFLICTS = 100;
@@ -37,7 +37,7 @@ export async function deleteWorkspace(db: Db, name: string, mode: DeletionMode):
       await run(tx, DELETE, { scope: workspace.id });
     });
   } finally {
-    forgetWorkspace(db, name);
+    forgetScope(db, name);
   }
 }
 

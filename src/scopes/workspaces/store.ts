@@ -1,6 +1,6 @@
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { alreadyExists } from '../../platform/errors.ts';
-import { workspaceNotFound } from '../store.ts';
+import { forgetScope, workspaceNotFound } from '../store.ts';
 import type { WorkspaceRow } from './entity.ts';
 
 const COLUMNS = 'name, description, default_artifact_root, trace_archival_location, trace_archival_retention';
@@ -38,6 +38,7 @@ const INSERT = statement(
 export async function insertWorkspace(db: Db, name: string, settings: WorkspaceSettings): Promise<WorkspaceRow> {
   const [row] = await run<WorkspaceRow>(db, INSERT, { name, ...settings });
   if (!row) throw alreadyExists(`Workspace '${name}' already exists.`);
+  forgetScope(db, name);
   return row;
 }
 

@@ -4,7 +4,7 @@ import { FileInfo } from '../../artifacts/entity.ts';
 import { sendArtifact } from '../../artifacts/send-artifact.ts';
 import { listArtifactsBelow } from '../../artifacts/store.ts';
 import { endpoint, streamEndpoint } from '../../endpoint.ts';
-import { badRequest } from '../../platform/errors.ts';
+import { badRequest, MlflowError } from '../../platform/errors.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { experimentId, experimentIds } from '../experiments/entity.ts';
 import { generateRunName } from '../runs/run-name.ts';
@@ -22,6 +22,7 @@ import { searchLoggedModels } from './search.ts';
 import {
   deleteLoggedModel,
   deleteLoggedModelTag,
+  findPromotedLoggedModel,
   getLoggedModel,
   getLoggedModelLocation,
   insertLoggedModel,
@@ -82,7 +83,13 @@ const get = endpoint({
   input: z.object({ ...modelIdField, allow_deleted: z.boolean().default(false) }),
   output: oneModel,
   async handler({ db, scope, input }) {
-    return { model: toLoggedModel(await getLoggedModel(db, { scope: scope.id, modelId: input.model_id }, input.allow_deleted)) };
+    try {
+      return { model: toLoggedModel(await getLoggedModel(db, { scope: scope.id, modelId: input.model_id }, input.allow_deleted)) };
+    } catch (error) {
+      const promoted = error instanceof MlflowError ? await findPromotedLoggedModel(db, input.model_id) : null;
+      if (!promoted) throw error;
+      return { model: promoted };
+    }
   },
 });
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { z } from 'zod';
 import { type Db, isDatabaseError, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { lastValues } from '../../platform/names.ts';
@@ -6,7 +7,7 @@ import { pythonJson, pythonRepr } from '../../platform/python.ts';
 import type { ExperimentKey } from '../experiments/entity.ts';
 import { inactiveExperiment } from '../experiments/store.ts';
 import { METRIC_VALUE } from '../runs/columns.ts';
-import type { LoggedModelKey, LoggedModelRow } from './entity.ts';
+import type { LoggedModel, LoggedModelKey, LoggedModelRow } from './entity.ts';
 
 type KeyValues = { key: string; value: string }[];
 
@@ -103,6 +104,22 @@ const FIND_LOCATION = statement(
   'find_logged_model_location',
   `select l.artifact_uri, l.source_run_id ${FROM_MODEL} and l.lifecycle_stage = 'active'`,
 );
+
+const GET_PROMOTED = statement(
+  'get_promoted_logged_model',
+  `select p.snapshot::json -> 'logged_model' as model from model_versions v
+   join model_version_provenance p on p.model_id = v.model_id and p.version = v.version
+   where v.logged_model_id = :modelId and v.logged_model_id <> '' order by v.creation_timestamp desc limit 1`,
+);
+
+/**
+ * A logged model as it was when it was promoted into a registry: clients that load the registry's version ask for it from wherever they are (trap T1).
+ * Null when none of that id was.
+ */
+export async function findPromotedLoggedModel(db: Db, modelId: string): Promise<z.infer<typeof LoggedModel> | null> {
+  const [row] = await run<{ model: z.infer<typeof LoggedModel> | null }>(db, GET_PROMOTED, { modelId });
+  return row?.model ?? null;
+}
 
 export type LoggedModelLocation = { artifact_uri: string; source_run_id: string };
 

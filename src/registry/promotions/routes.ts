@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { endpoint, type Services } from '../../endpoint.ts';
+import { invalidParameter } from '../../platform/errors.ts';
+import { int64 } from '../../platform/fields.ts';
+import { searchLimit } from '../../platform/search/limit.ts';
+import { registryName } from '../../scopes/registries/entity.ts';
+import { getNamedScope } from '../../scopes/store.ts';
+import { scopeInPath, scopeOfPath } from '../asset-scope.ts';
+import { versionNumber } from '../model-versions/entity.ts';
+import { aliasName, modelName, newAliasName, newModelName } from '../registered-models/entity.ts';
+import { Promotion, toPromotion } from './entity.ts';
+import { promote } from './promote.ts';
+import { getPromotion, listPromotions } from './store.ts';
+
+const DEFAULT_RESULTS = 100;
+const MAX_RESULTS = 1000;
+const MAX_REASON = 5000;
+const MAX_VERSION = 999_999_999;
+
+const Source = z.object({
+  ...scopeInPath,
+  asset_type: z.literal('models', "asset_type must be 'models'.").default('models'),
+  name: modelName,
+  version: versionNumber.optional(),
+  alias: aliasName.optional(),
+});
+const Target = z.object({
+  registry: registryName,
+  name: newModelName('target.name').optional(),
+  version: int64
+    .pipe(z.number().int().min(1).max(MAX_VERSION, `target.version must be a whole number from 1 to ${MAX_VERSION}.`))
+    .optional(),
+});
+
+function uriOf({ workspace, registry, name, version, alias }: z.output<typeof Source>): string {
+  if ((workspace === undefined) === (registry === undefined))
+    throw invalidParameter("Name either 'workspace' or 'registry' as the source.");
+  if ((version === undefined) === (alias === undefined)) throw invalidParameter("Name either 'version' or 'alias' of the source.");
+  return version === undefined ? `models:/${name}@${alias}` : `models:/${name}/${version}`;
+}
+
+const create = endpoint({
+  op: 'promotion.create',
+  summary: 'Promote a version of a workspace or registry into a registry: its files are shared, where it came from is kept',
+  method: 'POST',
+  apiVersion: '1.0',
+  path: '/promotions',
+  effect: 'write',
+  status: 201,
+  input: z.object({
+    source: Source,
+    target: Target,
+    set_aliases: z.array(newAliasName).default([]),
+    reason: z.string().max(MAX_REASON, `The reason is longer than ${MAX_REASON} characters.`).default(''),
+    dry_run: z.boolean().default(false),
+  }),
+  output: Promotion.extend({ dry_run: z.boolean().optional() }),
+  async handler({ input: { source, target, set_aliases: aliases, reason, dry_run: dryRun }, ...services }) {
+    const uri = uriOf(source);
+    const [from, registry] = [await scopeOfPath(services, source), await getNamedScope(services.db, target.registry, 'registry')];
+    const asSeenThere: Services = { ...services, address: { ...services.address, scope: from, byPath: true } };
+    const { promotion } = await promote(
+      asSeenThere,
+      registry,
+      { scope: registry.id, name: target.name ?? source.name },
+      {
+        source: uri,
+        tags: [],
+        run_link: '',
+        description: '',
+        explicitVersion: target.version ?? null,
+        aliases,
+        reason,
+        makesModel: true,
+        dryRun,
+      },
+    );
+    return { ...toPromotion(promotion), ...(dryRun && { dry_run: true }) };
+  },
+});
+
+const get = endpoint({
+  op: 'promotion.get',
+  summary: 'Get a promotion',
+  method: 'GET',
+  apiVersion: '1.0',
+  path: '/promotions/:promotion_id',
+  effect: 'read',
+  input: z.object({ promotion_id: z.string() }),
+  output: Promotion,
+  async handler({ db, input }) {
+    return toPromotion(await getPromotion(db, input.promotion_id));
+  },
+});
+
+const list = endpoint({
+  op: 'promotion.list',
+  summary: 'List promotions, newest first; of one registry, or of one model of it',
+  method: 'GET',
+  apiVersion: '1.0',
+  path: '/promotions',
+  effect: 'read',
+  input: z.object({
+    registry: z.string().default(''),
+    name: z.string().default(''),
+    max_results: searchLimit(MAX_RESULTS).default(DEFAULT_RESULTS),
+    page_token: z.string().default(''),
+  }),
+  output: z.object({ promotions: z.array(Promotion), next_page_token: z.string().optional() }),
+  async handler({ db, input: { registry, name, max_results, page_token } }) {
+    const rows = await listPromotions(db, { registry, name }, readPageToken(page_token), max_results + 1);
+    const page = rows.slice(0, max_results);
+    const last = page.at(-1);
+    return {
+      promotions: page.map(toPromotion),
+      ...(rows.length > page.length && last && { next_page_token: `${last.creation_timestamp}_${last.promotion_id}` }),
+    };
+  },
+});
+
+function readPageToken(token: string): { creation_timestamp: number; promotion_id: string } | null {
+  if (token === '') return null;
+  const [, time, promotionId] = /^(\d{1,15})_([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/.exec(token) ?? [];
+  if (!time || !promotionId) throw invalidParameter('Invalid page_token: use the next_page_token of the page before.');
+  return { creation_timestamp: Number(time), promotion_id: promotionId };
+}
+
+export const promotionEndpoints = [create, list, get];

@@ -1,0 +1,235 @@
+import { describe, expect, it } from 'vitest';
+import { freshName, seedModel } from './helpers/seed.ts';
+import { startTestServer } from './helpers/server.ts';
+
+const server = await startTestServer();
+const REGISTRIES = '/api/1.0/registries';
+
+const create = (name: string, settings: object = {}) => server.post(REGISTRIES, { name, ...settings });
+async function seedRegistry(): Promise<string> {
+  const name = freshName('reg');
+  await create(name).expect(201);
+  return name;
+}
+
+describe('registries', () => {
+  it('are made, shown, changed, listed and removed', async () => {
+    const name = freshName('reg');
+    const made = await create(name, { display_name: 'Shared', description: 'Of all', tags: { cost: 'x' } });
+    expect([made.status, made.body]).toEqual([
+      201,
+      {
+        name,
+        display_name: 'Shared',
+        description: 'Of all',
+        tags: { cost: 'x' },
+        visibility: 'ORGANIZATION',
+        owner: '',
+        mlflow_registry_uri: `${server.url}/registries/${name}`,
+        asset_counts: { models: 0 },
+        creation_timestamp: expect.any(Number),
+        last_updated_timestamp: expect.any(Number),
+      },
+    ]);
+    expect((await server.get(`${REGISTRIES}/${name}`)).body).toEqual(made.body);
+    const changed = await server.patch(`${REGISTRIES}/${name}`, { description: 'New', visibility: 'PUBLIC' });
+    expect(changed.body).toMatchObject({ display_name: 'Shared', description: 'New', visibility: 'PUBLIC', tags: { cost: 'x' } });
+    expect((await server.get(REGISTRIES)).body.registries.map((registry: { name: string }) => registry.name)).toContain(name);
+    expect((await server.delete(`${REGISTRIES}/${name}`)).body).toEqual({});
+    expect((await server.get(`${REGISTRIES}/${name}`)).status).toBe(404);
+  });
+
+  it('are listed page by page, in order', async () => {
+    const names = [await seedRegistry(), await seedRegistry(), await seedRegistry()];
+    const found: string[] = [];
+    let page_token = '';
+    do {
+      const { body } = await server.get(REGISTRIES, { max_results: 1, page_token });
+      found.push(...body.registries.map((registry: { name: string }) => registry.name));
+      page_token = body.next_page_token ?? '';
+    } while (page_token);
+    expect(found).toEqual(found.toSorted());
+    expect(found).toEqual(expect.arrayContaining(names));
+  });
+
+  it.each(['default', 'registries', 'models', 'data', 'api', 'A', 'with.dot', 'x', 'UPPER', '-x', 'x'.repeat(64)])(
+    'cannot be called %s',
+    async (name) => {
+      expect((await create(name)).status).toBe(400);
+    },
+  );
+
+  it('share one name space with workspaces', async () => {
+    const [registry, workspace] = [await seedRegistry(), freshName('ws')];
+    expect((await create(registry)).body.error_code).toBe('RESOURCE_ALREADY_EXISTS');
+    expect((await server.post('/api/3.0/mlflow/workspaces', { name: registry })).body.error_code).toBe('RESOURCE_ALREADY_EXISTS');
+    await server.post('/api/3.0/mlflow/workspaces', { name: workspace }).expect(201);
+    expect((await create(workspace)).body.error_code).toBe('RESOURCE_ALREADY_EXISTS');
+    expect((await server.get(`/api/3.0/mlflow/workspaces/${registry}`)).status).toBe(404);
+    expect((await server.get(`${REGISTRIES}/${workspace}`)).status).toBe(404);
+  });
+
+  it('are not removed while something is in them', async () => {
+    const registry = await seedRegistry();
+    await seedModel(server, 0, `${registry}.m`);
+    const refused = await server.delete(`${REGISTRIES}/${registry}`);
+    expect([refused.status, refused.body.message]).toEqual([409, expect.stringContaining('not empty')]);
+    expect((await server.get(`${REGISTRIES}/${registry}`)).body.asset_counts).toEqual({ models: 1 });
+    await server.delete('registered-models/delete', { name: `${registry}.m` }).expect(200);
+    expect((await server.delete(`${REGISTRIES}/${registry}`)).status).toBe(200);
+  });
+
+  it('do not hide models that are there, unless forced; then their workspace names them', async () => {
+    const name = freshName('team');
+    await seedModel(server, 0, `${name}.old`);
+    const refused = await create(name);
+    expect([refused.status, refused.body.message]).toEqual([409, expect.stringContaining(`${name}.old in workspace default`)]);
+    await create(name, { force: true }).expect(201);
+    expect((await server.get('registered-models/get', { name: `${name}.old` })).status).toBe(404);
+    const named = server.get('registered-models/get', { name: `${name}.old` }).set('X-MLFLOW-WORKSPACE', 'default');
+    expect((await named).body.registered_model.name).toBe(`${name}.old`);
+    const below = server.get(`/workspaces/default/api/2.0/mlflow/registered-models/get`, { name: `${name}.old` });
+    expect((await below).status).toBe(200);
+  });
+});
+
+describe('a model of a registry', () => {
+  const spellings = [
+    ['a dotted name', (registry: string, model: string) => ({ base: '', header: '', name: `${registry}.${model}` })],
+    ['the base path', (registry: string, model: string) => ({ base: `/registries/${registry}`, header: '', name: model })],
+    [
+      'the base path with a slash too many',
+      (registry: string, model: string) => ({ base: `/registries/${registry}/`, header: '', name: model }),
+    ],
+    ['the header', (registry: string, model: string) => ({ base: '', header: registry, name: model })],
+    [
+      'a dotted name from another workspace',
+      (registry: string, model: string) => ({ base: '/workspaces/default', header: '', name: `${registry}.${model}` }),
+    ],
+    [
+      'the base path, asked for by a workspace',
+      (registry: string, model: string) => ({ base: `/registries/${registry}`, header: 'default', name: model }),
+    ],
+  ] as const;
+
+  it.each(spellings)('is written and read by %s, and the answers repeat the name as it was asked for', async (_, spell) => {
+    const registry = await seedRegistry();
+    const { base, header, name } = spell(registry, 'fraud.v2');
+    const at = (target: string) => `${base}/api/2.0/mlflow/${target}`;
+    const headers = header === '' ? {} : { 'X-MLFLOW-WORKSPACE': header };
+    const post = (target: string, body: object) =>
+      server
+        .post(at(target), body as Record<string, unknown>)
+        .set(headers)
+        .expect(200);
+    const get = (target: string, query: Record<string, string>) => server.get(at(target), query).set(headers).expect(200);
+
+    expect((await post('registered-models/create', { name })).body.registered_model.name).toBe(name);
+    expect((await post('model-versions/create', { name, source: 's3://b/m' })).body.model_version).toMatchObject({ name, version: '1' });
+    await post('registered-models/alias', { name, alias: 'champion', version: '1' });
+    await post('model-versions/set-tag', { name, version: '1', key: 'k', value: 'v' });
+    await post('model-versions/transition-stage', { name, version: '1', stage: 'Production' });
+    expect((await get('registered-models/alias', { name, alias: 'champion' })).body.model_version).toMatchObject({ name, version: '1' });
+    const model = (await get('registered-models/get', { name })).body.registered_model;
+    expect([model.name, model.latest_versions[0].name]).toEqual([name, name]);
+    expect((await get('registered-models/get-latest-versions', { name })).body.model_versions[0].name).toBe(name);
+    expect((await get('model-versions/get-download-uri', { name, version: '1' })).body.artifact_uri).toBe('s3://b/m');
+
+    // All spellings mean the same model.
+    const dotted = await server.get('registered-models/get', { name: `${registry}.fraud.v2` }).expect(200);
+    expect(dotted.body.registered_model.aliases).toEqual([{ alias: 'champion', version: '1' }]);
+    expect((await server.get('registered-models/get', { name: 'fraud.v2' })).status).toBe(404);
+  });
+
+  it('is another one than a model of that name in a workspace or in another registry', async () => {
+    const [one, two, model] = [await seedRegistry(), await seedRegistry(), freshName()];
+    await seedModel(server, 1, model);
+    await seedModel(server, 2, `${one}.${model}`);
+    await seedModel(server, 3, `${two}.${model}`);
+    const newest = async (name: string) =>
+      (await server.get('registered-models/get', { name })).body.registered_model.latest_versions[0].version;
+    expect([await newest(model), await newest(`${one}.${model}`), await newest(`${two}.${model}`)]).toEqual(['1', '2', '3']);
+  });
+
+  it('has a name with a dot like any other when there is no such registry', async () => {
+    await seedModel(server, 1, 'nobody.model');
+    expect((await server.get('registered-models/get', { name: 'nobody.model' })).body.registered_model.name).toBe('nobody.model');
+  });
+});
+
+describe('a search', () => {
+  const versions = async (filter: string) =>
+    ((await server.get('model-versions/search', { filter }).expect(200)).body.model_versions ?? []).map(
+      ({ name, version }: { name: string; version: string }) => `${name} ${version}`,
+    );
+  const models = async (filter: string) =>
+    ((await server.get('registered-models/search', { filter }).expect(200)).body.registered_models ?? []).map(
+      ({ name }: { name: string }) => name,
+    );
+
+  it('finds what a dotted name asks for, by =, LIKE, ILIKE and IN, from any workspace', async () => {
+    const registry = await seedRegistry();
+    await seedModel(server, 2, `${registry}.fraud`);
+    await seedModel(server, 1, `${registry}.churn`);
+    expect(await versions(`name='${registry}.fraud'`)).toEqual([`${registry}.fraud 2`, `${registry}.fraud 1`]);
+    expect(await models(`name='${registry}.fraud'`)).toEqual([`${registry}.fraud`]);
+    expect(await models(`name LIKE '${registry}.%'`)).toEqual([`${registry}.churn`, `${registry}.fraud`]);
+    expect(await models(`name ILIKE '${registry}.FR%'`)).toEqual([`${registry}.fraud`]);
+    expect(await versions(`name IN ('${registry}.churn', 'other')`)).toEqual([`${registry}.churn 1`]);
+    const [model] = (await server.get('registered-models/search', { filter: `name='${registry}.fraud'` })).body.registered_models;
+    expect(model.latest_versions[0].name).toBe(`${registry}.fraud`);
+  });
+
+  it('without one finds what is in the scope of the request', async () => {
+    const registry = await seedRegistry();
+    await seedModel(server, 1, `${registry}.only-here`);
+    expect(await models("name='only-here'")).toEqual([]);
+    expect(await models(`name LIKE '%only-here'`)).toEqual([]);
+    const inside = await server.get(`/registries/${registry}/api/2.0/mlflow/registered-models/search`).expect(200);
+    expect(inside.body.registered_models.map(({ name }: { name: string }) => name)).toEqual(['only-here']);
+    const pages = await server.get('model-versions/search', { filter: `name='${registry}.only-here'`, max_results: 1 });
+    expect(pages.body.next_page_token).toBeUndefined();
+  });
+});
+
+describe('a registry has no runs and experiments', () => {
+  it.each([
+    ['experiments/create', { name: 'x' }],
+    ['runs/create', { experiment_id: '0' }],
+    ['logged-models', { experiment_id: '0' }],
+  ])('%s is refused there with a way out', async (target, body) => {
+    const registry = await seedRegistry();
+    for (const reply of [
+      await server.post(`/registries/${registry}/api/2.0/mlflow/${target}`, body),
+      await server.post(target, body).set('X-MLFLOW-WORKSPACE', registry),
+    ])
+      expect([reply.status, reply.body.message]).toEqual([400, expect.stringContaining('is a registry')]);
+  });
+});
+
+describe('a base path', () => {
+  it('must name something there is', async () => {
+    const statuses = await Promise.all(
+      ['/registries/nowhere', '/workspaces/nowhere', '/registries/default', '/registries/%2e%2e'].map(
+        async (base) => (await server.get(`${base}/api/2.0/mlflow/registered-models/search`)).status,
+      ),
+    );
+    expect(statuses).toEqual([404, 404, 404, 400]);
+  });
+});
+
+describe('a spelling that clients mis-resolve is answered with the right one', () => {
+  // What the stock client sends for models:/<registry>/fraud@champion and models:/<registry>/fraud/7.
+  it.each(['fraud@champion', 'fraud'])('the stage %s', async (stage) => {
+    const registry = await seedRegistry();
+    const reply = await server.post('registered-models/get-latest-versions', { name: registry, stages: [stage] });
+    expect([reply.status, reply.body.error_code]).toEqual([400, 'INVALID_PARAMETER_VALUE']);
+    expect(reply.body.message).toContain(`models:/${registry}.fraud`);
+  });
+
+  it('and leaves others as they are', async () => {
+    const name = await seedModel(server, 1);
+    const reply = await server.post('registered-models/get-latest-versions', { name, stages: ['Nonsense'] });
+    expect(reply.body.message).toMatch(/^Invalid Model Version stage: Nonsense\./);
+  });
+});
