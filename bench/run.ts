@@ -2,82 +2,18 @@ import { execFile } from 'node:child_process';
 import { access, chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { atEnd, cleanUp, cleanUpOnSignals, isEnding } from '../compat/servers/clean-up.ts';
 import { openDatabases } from '../compat/servers/postgres.ts';
 import { ensureVenv, findPython } from '../compat/servers/venv.ts';
-import { operations } from './operations.ts';
+import { gatesOfArtifactMemory, measureArtifactMemory, tableOfArtifactMemory } from './artifact-memory.ts';
+import { ARTIFACT_CONNECTIONS, gatesOfArtifacts, measureArtifacts, tableOfArtifacts } from './artifacts.ts';
+import { readOptions } from './options.ts';
 import { format, printGates, printTable } from './report.ts';
 import { gatesOfStarts, measureStarts, rowsOfStarts } from './starts.ts';
 import { gatesOfThroughput, measureCeiling, measureThroughput, rowsOfThroughput } from './throughput.ts';
 
 const run = promisify(execFile);
-const operationNames = operations.map(({ name }) => name);
-const PARTS = ['startup', 'memory', 'throughput', ...operationNames];
-
-const HELP = `Measures our server against the stock mlflow server, side by side. Needs a build (npm run build) and Linux.
-
-Usage: npm run bench -- [options]
-
-  --only LIST        startup, memory, throughput (all operations), or operations by name:
-                     ${operationNames.join(', ')}
-                     [everything]
-  --rounds N         starts and slices per server, in alternation [5]
-  --seconds N        length of a slice [2]
-  --connections N    connections that ask at once [16]
-  --postgres URL     a PostgreSQL to make two databases in, dropped at the end [a cluster of its own]
-  --mlflow PATH      the stock server's command, with psycopg2 beside it [installed once, in the user's cache]
-  --help             prints this
-`;
-
-type Options = {
-  startup: boolean;
-  memory: boolean;
-  operations: string[];
-  rounds: number;
-  seconds: number;
-  connections: number;
-  postgres: string | undefined;
-  mlflow: string | undefined;
-};
-
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', default: 'startup,memory,throughput' },
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '2' },
-      connections: { type: 'string', default: '16' },
-      postgres: { type: 'string' },
-      mlflow: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-  }
-  const parts = values.only.split(',');
-  const unknown = parts.find((part) => !PARTS.includes(part));
-  if (unknown !== undefined) throw new Error(`--only ${unknown}: not one of ${PARTS.join(', ')}`);
-  const positive = (name: 'rounds' | 'seconds' | 'connections') => {
-    const value = Number(values[name]);
-    if (!(value > 0) || (name !== 'seconds' && !Number.isInteger(value)))
-      throw new Error(`--${name} ${values[name]}: must be a number above 0`);
-    return value;
-  };
-  return {
-    startup: parts.includes('startup'),
-    memory: parts.includes('memory'),
-    operations: parts.includes('throughput') ? operationNames : operationNames.filter((name) => parts.includes(name)),
-    rounds: positive('rounds'),
-    seconds: positive('seconds'),
-    connections: positive('connections'),
-    postgres: values.postgres,
-    mlflow: values.mlflow,
-  };
-}
-
 async function main(): Promise<boolean> {
   const options = readOptions();
   await access(path.join(import.meta.dirname, '../dist/cli.js')).catch(() => {
@@ -117,7 +53,24 @@ async function main(): Promise<boolean> {
       for (const text of [...failures, ...notes]) console.log(`  ${operation}: ${text}`);
   }
 
-  const gates = [...gatesOfStarts(starts, options), ...gatesOfThroughput(throughput, options.connections)];
+  const artifacts = options.artifacts.length > 0 ? await measureArtifacts(site, options.artifacts, options.rounds) : [];
+  if (artifacts.length > 0) {
+    console.log(`\nArtifacts, ${ARTIFACT_CONNECTIONS} connections, ${options.rounds} rounds in alternation, medians`);
+    printTable(['row', 'server', 'MiB/s', 'files/s', 'ms', 'CPU ms/req', 'ours over it'], tableOfArtifacts(artifacts));
+    for (const { row, failure } of artifacts) if (failure) console.log(`  ${row}: ${failure}`);
+  }
+  const artifactMemory = options.artifactMemory ? await measureArtifactMemory(site) : undefined;
+  if (artifactMemory) {
+    console.log(`\nMemory while 10 GiB pass through, up and down, MiB; it took ${format(artifactMemory.seconds)} s`);
+    printTable(['memory', 'before', 'most', 'after', 'growth'], tableOfArtifactMemory(artifactMemory));
+  }
+
+  const gates = [
+    ...gatesOfStarts(starts, options),
+    ...gatesOfThroughput(throughput, options.connections),
+    ...gatesOfArtifacts(artifacts),
+    ...(artifactMemory ? gatesOfArtifactMemory(artifactMemory) : []),
+  ];
   printGates(gates);
   if (options.rounds < 3) console.log('Fewer than 3 rounds: good enough to try the bench, not to quote.');
   const results = path.join(import.meta.dirname, 'results');
@@ -125,7 +78,10 @@ async function main(): Promise<boolean> {
   const file = path.join(results, `${about.date.replaceAll(':', '-')}.json`);
   // Not the PostgreSQL's URL, which may hold a password.
   const { postgres: _, ...kept } = options;
-  await writeFile(file, `${JSON.stringify({ ...about, options: kept, starts, ceiling, throughput, gates }, null, 2)}\n`);
+  await writeFile(
+    file,
+    `${JSON.stringify({ ...about, options: kept, starts, ceiling, throughput, artifacts, artifactMemory, gates }, null, 2)}\n`,
+  );
   console.log(`Written to ${path.relative(process.cwd(), file)}`);
   return gates.every(({ pass }) => pass);
 }

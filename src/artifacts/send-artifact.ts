@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Logger } from 'pino';
 import type { Services } from '../endpoint.ts';
 import { invalidParameter, MlflowError } from '../platform/errors.ts';
 import { contentDispositionOf, contentTypeOf } from './content-headers.ts';
+import { giveBack, takeBuffers } from './piece-buffers.ts';
 import { readChecked } from './read-checked.ts';
 import { type ArtifactFile, getArtifact } from './store.ts';
 
@@ -27,7 +26,8 @@ export async function sendFile({ db, blobs }: Services, file: ArtifactFile, name
   }
   const range = readRange(req, res, file.size, etag);
   const { start, end } = range ?? { start: 0, end: file.size - 1 };
-  const pieces = readChecked({ db, blobs, log }, file, start, end);
+  const buffers = takeBuffers(file.size);
+  const pieces = readChecked({ db, blobs, log }, file, { start, end, buffers });
   const hasBody = req.method !== 'HEAD' && file.size > 0;
   // Read before anything is answered: damage in the first piece is still a clean error.
   const first = hasBody ? await pieces.next() : null;
@@ -43,16 +43,53 @@ export async function sendFile({ db, blobs }: Services, file: ArtifactFile, name
   if (range) res.setHeader('Content-Range', `bytes ${start}-${end}/${file.size}`);
   res.statusCode = range ? 206 : 200;
   if (!first || first.done) {
+    giveBack(buffers);
     res.end();
     return;
   }
-  // A failure in the middle breaks the connection off: a client would wait for the rest.
-  await pipeline(Readable.from(following(first.value, pieces), { objectMode: false, highWaterMark: 1024 * 1024 }), res);
+  try {
+    await sendPieces(res, first.value, pieces, end - start + 1);
+  } catch (error) {
+    // A client would wait for the rest.
+    res.destroy();
+    throw error;
+  } finally {
+    // It stands before its end when the first piece was all.
+    await pieces.return(undefined);
+  }
+  giveBack(buffers);
 }
 
-async function* following(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  yield first;
-  yield* rest;
+/** Sends the pieces, `length` bytes in all; while one is on its way the next is read. Rejects when the client goes. */
+async function sendPieces(res: ServerResponse, first: Buffer, rest: AsyncGenerator<Buffer>, length: number): Promise<void> {
+  if (first.length === length) return sent(res, (done) => res.end(first, done));
+  let sending = sent(res, (done) => res.write(first, done));
+  try {
+    for await (const piece of rest) {
+      await sending;
+      sending = sent(res, (done) => res.write(piece, done));
+    }
+  } finally {
+    await sending;
+  }
+  await sent(res, (done) => res.end(done));
+}
+
+/** Resolves when what `send` hands to the connection has left. Rejects when the connection goes before. */
+function sent(res: ServerResponse, send: (done: (error?: Error | null) => void) => void): Promise<void> {
+  const promise = new Promise<void>((resolve, reject) => {
+    const gone = () => reject(Object.assign(new Error('the client closed the connection'), { code: 'ERR_STREAM_PREMATURE_CLOSE' }));
+    if (res.destroyed || res.socket?.destroyed) return gone();
+    res.once('close', gone);
+    send((error) => {
+      res.off('close', gone);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+  // It is awaited later, when the next piece was read.
+  promise.catch(() => {});
+  return promise;
 }
 
 function readRange(req: IncomingMessage, res: ServerResponse, size: number, etag: string): { start: number; end: number } | null {

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 
 /** What was stored: the key to read it back by, its size in bytes, its hex SHA-256, and the CRC-32 of each piece (see checksums.ts). */
@@ -26,6 +27,8 @@ export type BlobStore = {
   adopt?(file: string): Promise<StoredBlob>;
   /** Bytes `start`..`end`, both inclusive, or all of them. Rejects, or the stream fails, when the blob is missing. */
   read(key: string, range?: { start: number; end: number }): Promise<Readable>;
+  /** Opens a blob, to read it into the caller's own buffers. Only of stores on a disk. Rejects when the blob is missing. */
+  open?(key: string): Promise<FileHandle>;
   /** Size in bytes, or null when the blob is missing. */
   sizeOf(key: string): Promise<number | null>;
   /** Removes the bytes; a missing blob is fine. */

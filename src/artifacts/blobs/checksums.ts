@@ -8,7 +8,8 @@ export const PIECE_BYTES = 1024 * 1024;
 /** The size of a blob in bytes, its hex SHA-256, and the CRC-32 of its pieces, 4 bytes (big-endian) each; none for an empty blob. */
 export type Checksums = { size: number; sha256: string; pieceCrcs: Buffer };
 
-function checksummer(): { add(chunk: Buffer): void; result(): Checksums } {
+/** Takes the chunks of a blob in order; ask for `result` after the last. */
+export function checksummer(): { add(chunk: Buffer): void; result(): Checksums } {
   const hash = createHash('sha256');
   const crcs: number[] = [];
   let size = 0;

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { BlobStore } from './blob-store.ts';
-import { type Checksums, checksumStream, checksumsOf, PIECE_BYTES } from './checksums.ts';
-import { moveDurably, nullIfMissing, toStoreError } from './durable-files.ts';
+import { type Checksums, checksummer, checksumsOf, PIECE_BYTES } from './checksums.ts';
+import { moveAndSync, moveDurably, nullIfMissing, toStoreError, writeStream } from './durable-files.ts';
 import { openLocalParts } from './local-parts.ts';
 
 /**
- * Keeps blobs in a folder: `blobs/ab/<key>`, written as `uploads/<key>` first, synced to the disk, then renamed, so a blob is whole or absent.
+ * Keeps blobs in a folder: `blobs/ab/<key>`, written as `uploads/<key>` first, renamed when all of it is there, and synced to the disk. What a server
+ * has named a blob is whole, and what a killed one left is whole or absent.
  * Uploads in parts are put together below `parts/`.
  */
 export async function openLocalStore(folder: string): Promise<BlobStore> {
@@ -22,13 +22,17 @@ export async function openLocalStore(folder: string): Promise<BlobStore> {
     async write(body) {
       const key = randomUUID();
       const upload = path.join(uploads, key);
-      const { stream, result } = checksumStream();
+      const { add, result } = checksummer();
       try {
-        // `flush` syncs the file before it is closed.
-        await pipeline(body, stream, createWriteStream(upload, { flags: 'wx', mode: 0o640, flush: true }));
-        await moveDurably(upload, fileOf(key));
+        const handle = await fs.open(upload, 'wx', 0o640);
+        try {
+          await writeStream(handle, body, add);
+          await moveAndSync(handle, upload, fileOf(key));
+        } finally {
+          await handle.close();
+        }
       } catch (error) {
-        await fs.rm(upload, { force: true });
+        for (const file of [upload, fileOf(key)]) await fs.rm(file, { force: true });
         throw toStoreError(error);
       }
       return { key, ...result() };
@@ -46,6 +50,7 @@ export async function openLocalStore(folder: string): Promise<BlobStore> {
         throw toStoreError(error);
       }
     },
+    open: (key) => fs.open(fileOf(key)),
     async read(key, range): Promise<Readable> {
       return createReadStream(fileOf(key), { ...range, highWaterMark: PIECE_BYTES / 4 });
     },
