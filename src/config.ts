@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import type { AuthSettings } from './access/open.ts';
 import type { StoreSettings } from './artifacts/blobs/open.ts';
 import { type AdoptionSettings, isFolderIn } from './artifacts/external-location.ts';
 import type { LinkSettings } from './artifacts/signed-urls.ts';
@@ -189,6 +190,22 @@ const schema = z.object({
     .describe('How often a webhook delivery is tried again. Default: for 24 hours, with growing pauses.'),
   MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS: wholeNumber(1, 1000).default(10).describe('How many webhook deliveries run at once.'),
   WEBHOOK_LOG_DAYS: wholeNumber(0, 365).default(7).describe('Days for which the log of webhook deliveries shows those that have ended.'),
+  AUTH: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['on', 'off'], 'must be on or off'))
+    .default('off')
+    .describe('on: who calls must sign in, and may do only what was granted. off: everybody may do everything.'),
+  ADMIN_USERNAME: z
+    .string()
+    .regex(/^[^\s:]{1,255}$/, 'must not be empty or have spaces or colons in it')
+    .default('admin')
+    .describe('Name of the first administrator, who is made when AUTH is on and there is none.'),
+  ADMIN_PASSWORD: z
+    .string()
+    .min(12, 'must have at least 12 characters')
+    .optional()
+    .describe('Password of the first administrator. Default: the server prints a link by which it can be chosen, once.'),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -208,6 +225,7 @@ export type Config = Readonly<{
   locations: LocationRules;
   adoption: AdoptionSettings;
   webhooks: WebhookSettings;
+  auth: AuthSettings;
   logLevel: (typeof LOG_LEVELS)[number];
 }>;
 
@@ -224,7 +242,9 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = String(issue?.path[0]);
-    const shown = /_KEY$|_CONNECTION_STRING$/.test(name) ? '' : ` (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))})`;
+    const shown = /_KEY$|_CONNECTION_STRING$|_PASSWORD$/.test(name)
+      ? ''
+      : ` (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))})`;
     throw new ConfigError(`${name}: ${issue?.message}${shown}. See --help.`);
   }
   const settings = result.data;
@@ -272,6 +292,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       maxWorkers: settings.MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS,
       logDays: settings.WEBHOOK_LOG_DAYS,
     },
+    auth: { on: settings.AUTH === 'on', adminUsername: settings.ADMIN_USERNAME, adminPassword: settings.ADMIN_PASSWORD },
     logLevel: settings.LOG_LEVEL,
   });
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Caller } from './access/caller.ts';
 import type { BlobStore } from './artifacts/blobs/blob-store.ts';
 import type { AdoptionSettings } from './artifacts/external-location.ts';
 import type { Links } from './artifacts/signed-urls.ts';
@@ -11,7 +12,7 @@ import type { Scope } from './scopes/entity.ts';
 
 /**
  * What a handler gets beside its input: the database, the artifact bytes, the webhooks, which places callers may name and which this server reads for
- * them, the workspace or registry the request is for, how it was named, and the server's own address.
+ * them, the workspace or registry the request is for, how it was named, the server's own address, and who asks.
  */
 export type Services = {
   db: Db;
@@ -22,6 +23,11 @@ export type Services = {
   scope: Scope;
   address: Address;
   links: Links;
+  caller: Caller;
+  /** The caller may not know of what the request is about: it is to be looked for where there is nothing. */
+  hidden?: true;
+  /** Runs `work` once what the handler changes is sure to stay: at once, or after the transaction it is part of. `db` is then that of the server. */
+  onceKept(work: (db: Db) => Promise<void> | void): Promise<void>;
 };
 
 /** Declares a JSON endpoint; see platform/http/endpoint.ts for what derives from it. */

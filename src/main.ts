@@ -3,6 +3,7 @@ import type http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type pg from 'pg';
 import type { Logger } from 'pino';
+import { openAccess } from './access/open.ts';
 import { createApp } from './app.ts';
 import { openBlobStore } from './artifacts/blobs/open.ts';
 import { sweepUploads } from './artifacts/sweep-uploads.ts';
@@ -70,7 +71,8 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
   });
   const webhooks = await openWebhooks(db, config.webhooks, log);
   const { links, locations, adoption, security } = config;
-  const server = createServer(createApp({ db, blobs, webhooks, links, locations, adoption, log, security }));
+  const authentication = await openAccess(db, config.auth);
+  const server = createServer(createApp({ db, blobs, webhooks, links, locations, adoption, log, security, authentication }));
   await listen(server.http, config);
   const sweep = () => sweepUploads(db, blobs).catch((error: Error) => log.warn({ err: error }, 'abandoned uploads could not be removed'));
   void sweep();

@@ -4,6 +4,7 @@ import { invalidParameter } from '../platform/errors.ts';
 import { int64, requiredText } from '../platform/fields.ts';
 import { joinPath, parseArtifactPath } from './artifact-path.ts';
 import { abandonUpload, beginUpload, finishUpload, partPath } from './multipart.ts';
+import { canAtPath } from './permissions.ts';
 import { receivePart } from './receive-artifact.ts';
 import { sendFile } from './send-artifact.ts';
 import { checkSignature, signUrl } from './signed-urls.ts';
@@ -32,6 +33,7 @@ const createUpload = endpoint({
     upload_id: z.string(),
     credentials: z.array(z.object({ url: z.string(), part_number: z.int(), headers: z.record(z.string(), z.string()) })),
   }),
+  permission: canAtPath('EDIT', (input: { artifact_path: string }) => input.artifact_path),
   async handler({ input, ...services }) {
     return beginUpload(services, await targetOf(services, input.artifact_path, input.path), input.num_parts);
   },
@@ -45,6 +47,7 @@ const completeUpload = endpoint({
   effect: 'write',
   input: z.object({ artifact_path: z.string(), path: requiredText, upload_id: z.string().default(''), parts: z.array(Part) }),
   output: z.object({}),
+  permission: canAtPath('EDIT', (input: { artifact_path: string }) => input.artifact_path),
   async handler({ input, ...services }) {
     const parts = input.parts.map(({ part_number, etag }) => ({ number: part_number ?? 0, etag: etag ?? '' }));
     await finishUpload(services, await targetOf(services, input.artifact_path, input.path), input.upload_id, parts);
@@ -60,6 +63,7 @@ const abortUpload = endpoint({
   effect: 'write',
   input: z.object({ artifact_path: z.string(), path: requiredText, upload_id: z.string().default('') }),
   output: z.object({}),
+  permission: canAtPath('EDIT', (input: { artifact_path: string }) => input.artifact_path),
   async handler({ input, ...services }) {
     await abandonUpload(services, await targetOf(services, input.artifact_path, input.path), input.upload_id);
     return {};
@@ -73,6 +77,7 @@ const uploadPart = streamEndpoint({
   path: '/mlflow-artifacts/mpu/parts/:upload_id/:part_number',
   effect: 'write',
   input: z.object({ upload_id: z.string(), part_number: int64, ...Signature }),
+  permission: 'public',
   async handler({ db, blobs, input, req, res }) {
     const { secret, ...upload } = await getUploadForPart(db, input.upload_id);
     checkSignature(secret, partPath(input.upload_id, input.part_number), input);
@@ -94,6 +99,7 @@ const presignDownload = endpoint({
   effect: 'read',
   input: z.object({ artifact_path: z.string() }),
   output: z.object({ url: z.string(), headers: z.record(z.string(), z.string()), file_size: z.int() }),
+  permission: canAtPath('READ', (input: { artifact_path: string }) => input.artifact_path),
   async handler({ db, blobs, scope, links, input }) {
     const path = await pathInWorkspace({ db, scope }, parseArtifactPath(input.artifact_path));
     const { key, sha256, size } = await getArtifact(db, scope.id, path);
@@ -113,6 +119,7 @@ const downloadSigned = streamEndpoint({
   path: '/mlflow-artifacts/signed/:sha256/:name',
   effect: 'read',
   input: z.object({ sha256: z.string(), name: z.string(), ...Signature }),
+  permission: 'public',
   async handler({ input, req, res, log, ...services }) {
     const { secret, ...file } = await getSignedBlob(services.db, input.sha256);
     checkSignature(secret, signedPath(input.sha256, input.name), input);

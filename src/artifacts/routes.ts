@@ -3,6 +3,7 @@ import { endpoint, streamEndpoint } from '../endpoint.ts';
 import { invalidParameter } from '../platform/errors.ts';
 import { parseArtifactPath } from './artifact-path.ts';
 import { FileInfo } from './entity.ts';
+import { canAtPath } from './permissions.ts';
 import { receiveArtifact } from './receive-artifact.ts';
 import { sendArtifact } from './send-artifact.ts';
 import { deleteArtifacts, listArtifacts } from './store.ts';
@@ -15,6 +16,7 @@ const uploadArtifact = streamEndpoint({
   path: '/mlflow-artifacts/artifacts/*path',
   effect: 'write',
   input: z.object({ path: z.string() }),
+  permission: canAtPath('EDIT', (input: { path: string }) => input.path),
   async handler({ input, req, res, ...services }) {
     if (input.path.endsWith('/')) throw invalidParameter("Artifact path must include a filename (cannot end with '/').");
     await receiveArtifact(services, await pathInWorkspace(services, parseArtifactPath(input.path)), req);
@@ -29,6 +31,7 @@ const downloadArtifact = streamEndpoint({
   path: '/mlflow-artifacts/artifacts/*path',
   effect: 'read',
   input: z.object({ path: z.string() }),
+  permission: canAtPath('READ', (input: { path: string }) => input.path),
   async handler({ input, req, res, log, ...services }) {
     await sendArtifact(services, await pathInWorkspace(services, parseArtifactPath(input.path)), { req, res, log });
   },
@@ -42,6 +45,7 @@ const listFolder = endpoint({
   effect: 'read',
   input: z.object({ path: z.string().default('') }),
   output: z.object({ files: z.array(FileInfo).optional() }),
+  permission: canAtPath('READ', (input: { path: string }) => input.path),
   async handler({ db, scope, input }) {
     const files = await listArtifacts(db, scope.id, await pathInWorkspace({ db, scope }, parseArtifactPath(input.path)));
     return files.length > 0 ? { files } : {};
@@ -56,6 +60,7 @@ const deleteArtifact = endpoint({
   effect: 'write',
   input: z.object({ path: z.string() }),
   output: z.object({}),
+  permission: canAtPath('MANAGE', (input: { path: string }) => input.path),
   async handler({ db, scope, input }) {
     await deleteArtifacts(db, scope.id, await pathInWorkspace({ db, scope }, parseArtifactPath(input.path)));
     return {};

@@ -48,10 +48,10 @@ export function refuseReserved(path: string): void {
 }
 
 const TREE = { from: 'artifacts a', where: 'a.scope_id = :scope' };
-// What a registry has is for every workspace.
+// What a registry has is for every workspace; scope 0 is where nothing is.
 const VERSION = {
   from: 'model_version_files a join registered_models m on m.id = a.model_id join scopes s on s.id = m.scope_id',
-  where: "(s.id = :scope or s.kind = 'registry') and a.model_id = :model_id::bigint and a.version = :version",
+  where: "(s.id = :scope or (s.kind = 'registry' and :scope <> 0)) and a.model_id = :model_id::bigint and a.version = :version",
 };
 
 const findFile = (name: string, { from, where }: typeof TREE, updated: string) =>

@@ -1,6 +1,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ANYBODY } from '../access/caller.ts';
 import { parseArtifactPath } from '../artifacts/artifact-path.ts';
 import { type ImportOptions, type ImportOutcome, type ImportSource, importArtifacts } from '../artifacts/import-artifacts.ts';
 import { openFolderSource } from '../artifacts/import-folder.ts';
@@ -66,7 +67,7 @@ export async function importCommand(arguments_: string[]): Promise<number> {
   const by = 'copy' in options ? 'copy' : 'in-place' in options ? 'link' : 'either';
   return withServerData(settings, async ({ db, blobs, config, signal }) => {
     const workspace = options.workspace ?? null;
-    if (workspace !== null && workspace !== 'default') await getNamedScope(db, workspace, 'workspace');
+    if (workspace !== null && workspace !== 'default') await getNamedScope({ db, caller: ANYBODY }, workspace, 'workspace');
     if (by === 'link' && !blobs.adopt)
       throw new ConfigError(`--in-place: the artifact store ${config.artifactsUrl} is not on a disk of this machine.`);
     const source = await openSource(from, config);

@@ -1,3 +1,4 @@
+import { ANYBODY } from '../access/caller.ts';
 import type { BlobState } from '../artifacts/verify-blob.ts';
 import { findReferences, isEmptyByMistake, type Reference, verifyBlobs } from '../artifacts/verify-blobs.ts';
 import { ConfigError } from '../config.ts';
@@ -51,7 +52,8 @@ export async function verify(arguments_: string[]): Promise<number> {
 type Choice = { name: string; version: number | null; workspace: string | undefined };
 
 async function verifyChosen({ db, blobs, signal, config }: Opened, choice: Choice | null): Promise<number> {
-  const scope = choice?.workspace === undefined ? DEFAULT_SCOPE : await getNamedScope(db, choice.workspace, 'workspace');
+  const scope =
+    choice?.workspace === undefined ? DEFAULT_SCOPE : await getNamedScope({ db, caller: ANYBODY }, choice.workspace, 'workspace');
   const model = choice && (await chooseModel(db, { scope: scope.id, name: choice.name }, choice.version));
   if (await isEmptyByMistake(db, blobs))
     throw new Error(`The artifact store ${config.artifactsUrl} holds nothing at all. Is ARTIFACTS_URL right, the disk mounted?`);

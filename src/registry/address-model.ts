@@ -1,3 +1,4 @@
+import { mayEnter } from '../access/grants.ts';
 import type { Services } from '../endpoint.ts';
 import { run, statement } from '../platform/db/database.ts';
 import { invalidParameter } from '../platform/errors.ts';
@@ -16,7 +17,7 @@ const IS_LOCAL = statement('has_model', 'select from registered_models where sco
  * names does not hide them from who names their workspace.
  */
 export async function readDottedName(
-  { db, address }: Pick<Services, 'db' | 'address'>,
+  { db, address, caller }: Pick<Services, 'db' | 'address' | 'caller'>,
   name: string,
   readsWorkspaces: boolean,
 ): Promise<DottedName | null> {
@@ -24,7 +25,8 @@ export async function readDottedName(
   if (dot <= 0 || dot === name.length - 1) return null;
   const first = name.slice(0, dot);
   const scope = await findScope(db, first);
-  if (!scope || (scope.kind === 'workspace' && !readsWorkspaces)) return null;
+  // A registry that the caller may not know of is none: the name is an ordinary one.
+  if (!scope || (scope.kind === 'workspace' && !readsWorkspaces) || !mayEnter(caller, scope)) return null;
   if (scope.hidesModels && address.scope.named && (await run(db, IS_LOCAL, { scope: address.scope.id, name })).length > 0) return null;
   return { scope, name: name.slice(dot + 1), prefix: `${first}.` };
 }
@@ -66,7 +68,7 @@ const STAGE_NAMES = ['none', 'staging', 'production', 'archived', 'latest'];
 
 /** Where a search looks: in a registry when its filter asks for `<registry>.<model>`, also by LIKE or IN; the terms have the bare names then. */
 export async function addressSearch(
-  services: Pick<Services, 'db' | 'scope' | 'address'>,
+  services: Pick<Services, 'db' | 'scope' | 'address' | 'caller'>,
   terms: Term[],
 ): Promise<{ scope: Scope; prefix: string; terms: Term[] }> {
   const here = { scope: services.scope, prefix: '', terms };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Services } from '../endpoint.ts';
-import { checkWorkspaceName, DEFAULT_SCOPE, type Scope } from '../scopes/entity.ts';
+import { checkWorkspaceName, DEFAULT_SCOPE, emptied, type Scope } from '../scopes/entity.ts';
 import { getNamedScope } from '../scopes/store.ts';
 
 /** The two beginnings of a path of the extension API: what is below them is the same in a workspace and in a registry. */
@@ -11,11 +11,15 @@ export const scopeInPath = { workspace: z.string().optional(), registry: z.strin
 
 /** The scope such a path names. Throws RESOURCE_DOES_NOT_EXIST, or INVALID_PARAMETER_VALUE for a name there cannot be. */
 export async function scopeOfPath(
-  { db }: Pick<Services, 'db'>,
+  services: Pick<Services, 'db' | 'caller' | 'hidden'>,
   { workspace, registry }: { workspace?: string | undefined; registry?: string | undefined },
 ): Promise<Scope> {
-  const name = registry ?? workspace ?? '';
-  if (registry === undefined && name === DEFAULT_SCOPE.name) return DEFAULT_SCOPE;
+  const scope = await named(services, registry ?? workspace ?? '', registry === undefined ? 'workspace' : 'registry');
+  return services.hidden ? emptied(scope) : scope;
+}
+
+async function named(services: Pick<Services, 'db' | 'caller'>, name: string, kind: Scope['kind']): Promise<Scope> {
+  if (kind === 'workspace' && name === DEFAULT_SCOPE.name) return DEFAULT_SCOPE;
   checkWorkspaceName(name);
-  return getNamedScope(db, name, registry === undefined ? 'workspace' : 'registry');
+  return getNamedScope(services, name, kind);
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../access/caller.ts';
 import type { Db } from '../platform/db/database.ts';
 import { invalidParameter } from '../platform/errors.ts';
 import type { Declared } from '../platform/http/endpoint.ts';
@@ -32,21 +33,21 @@ export const UNNAMED: Address = { scope: DEFAULT_SCOPE, consumer: DEFAULT_SCOPE,
  * `default`, which is never looked up. Below a base path the header says which workspace asks. Registries and workspaces share one name space, so the
  * header may name a registry too. Throws RESOURCE_DOES_NOT_EXIST for a name there is nothing of, INVALID_PARAMETER_VALUE for one there cannot be.
  */
-export async function addressScope(db: Db, req: IncomingMessage): Promise<Address> {
+export async function addressScope(asking: { db: Db; caller: Caller }, req: IncomingMessage): Promise<Address> {
   const base = basePaths.get(req) ?? null;
   const header = req.headers['x-mlflow-workspace'];
   const name = typeof header === 'string' ? header.trim() : '';
   if (base === null && name === '') return UNNAMED;
-  const named = name === '' ? DEFAULT_SCOPE : await namedScope(db, name, null);
-  const scope = base === null ? named : await namedScope(db, base.name, base.kind);
+  const named = name === '' ? DEFAULT_SCOPE : await namedScope(asking, name, null);
+  const scope = base === null ? named : await namedScope(asking, base.name, base.kind);
   const consumer = [name === '' ? scope : named, scope].find(({ kind }) => kind === 'workspace') ?? DEFAULT_SCOPE;
   return { scope, consumer, byPath: base !== null };
 }
 
-async function namedScope(db: Db, name: string, kind: Scope['kind'] | null): Promise<Scope> {
+async function namedScope(asking: { db: Db; caller: Caller }, name: string, kind: Scope['kind'] | null): Promise<Scope> {
   if (name === DEFAULT_SCOPE.name && kind !== 'registry') return NAMED_DEFAULT;
   checkWorkspaceName(name);
-  return getNamedScope(db, name, kind);
+  return getNamedScope(asking, name, kind);
 }
 
 /** Throws INVALID_PARAMETER_VALUE for what would write runs, experiments or artifacts into a registry: they live in workspaces. */

@@ -1,8 +1,8 @@
 import { invalidParameter } from '../platform/errors.ts';
 
 /**
- * A home of models that a request is for: a workspace, which has experiments and runs too, or a registry, which workspaces share. `named` tells whether the request named it: who does is answered as by a stock server with
- * workspaces, who does not as by one without (docs/differences.md).
+ * A home of models that a request is for: a workspace, which has experiments and runs too, or a registry, which workspaces share. `named` tells
+ * whether the request named it: who does is answered as by a stock server with workspaces, who does not as by one without (docs/differences.md).
  */
 export type Scope = {
   id: number;
@@ -11,6 +11,8 @@ export type Scope = {
   named: boolean;
   /** Of a registry that was made although workspaces have models whose names begin with its name and a dot. */
   hidesModels?: true;
+  /** Of a registry whose models everybody with a login may read. */
+  openToRead?: true;
 };
 
 /** Where callers are who name no workspace (mlflow/utils/workspace_utils.py, DEFAULT_WORKSPACE_NAME). */
@@ -34,3 +36,6 @@ export function checkWorkspaceName(name: string): void {
   }
   if (RESERVED.includes(name)) throw invalidParameter(`Workspace name '${name}' is reserved and cannot be used.`);
 }
+
+/** The scope that a caller gets to see in place of one that holds something hidden from it: nothing is in it. */
+export const emptied = (scope: Scope): Scope => ({ ...scope, id: 0 });

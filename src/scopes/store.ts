@@ -1,9 +1,13 @@
+import type { Caller } from '../access/caller.ts';
+import { mayEnter } from '../access/grants.ts';
 import { type Db, run, statement } from '../platform/db/database.ts';
 import { doesNotExist, type MlflowError } from '../platform/errors.ts';
 import type { Scope } from './entity.ts';
 
 // Another server may have made or removed a scope: for so long this one may go on as if it had not.
 const KNOWN_FOR_MS = 1000;
+
+type Asking = { db: Db; caller: Caller };
 
 type Known = { scopes: Map<string, { scope: Scope | null; until: number }>; changes: number };
 
@@ -19,7 +23,10 @@ function knownTo(db: Db): Known {
 export const registryNotFound = (name: string): MlflowError => doesNotExist(`Registry '${name}' not found`);
 export const workspaceNotFound = (name: string): MlflowError => doesNotExist(`Workspace '${name}' not found`);
 
-const FIND_SCOPE = statement('find_scope', 'select id, kind, hides_models from scopes where name = :name');
+const FIND_SCOPE = statement(
+  'find_scope',
+  `select id, kind, hides_models, kind = 'registry' and visibility <> 'PRIVATE' as open_to_read from scopes where name = :name`,
+);
 
 /**
  * The workspace or registry of a name, or null, as it was at most a second ago; what this server does to it is seen at once (`forgetScope`).
@@ -33,18 +40,31 @@ export async function findScope(db: Db, name: string): Promise<Scope | null> {
 async function lookUpScope(db: Db, name: string): Promise<Scope | null> {
   const known = knownTo(db);
   const { changes } = known;
-  const [row] = await run<{ id: number; kind: Scope['kind']; hides_models: boolean }>(db, FIND_SCOPE, { name });
-  const scope = row ? { id: row.id, kind: row.kind, name, named: true, ...(row.hides_models && { hidesModels: true as const }) } : null;
+  const [row] = await run<{ id: number; kind: Scope['kind']; hides_models: boolean; open_to_read: boolean }>(db, FIND_SCOPE, { name });
+  const scope = row
+    ? {
+        id: row.id,
+        kind: row.kind,
+        name,
+        named: true,
+        ...(row.hides_models && { hidesModels: true as const }),
+        ...(row.open_to_read && { openToRead: true as const }),
+      }
+    : null;
   if (known.scopes.size >= MOST_KNOWN) known.scopes.clear();
   // What was read before a change must not be kept after it.
   if (changes === known.changes) known.scopes.set(name, { scope, until: performance.now() + KNOWN_FOR_MS });
   return scope;
 }
 
-/** The workspace or registry that a request names: a new one is found at once, whichever server made it. Throws RESOURCE_DOES_NOT_EXIST. */
-export async function getNamedScope(db: Db, name: string, kind: Scope['kind'] | null): Promise<Scope> {
+/**
+ * The workspace or registry that a request names: a new one is found at once, whichever server made it. Throws RESOURCE_DOES_NOT_EXIST, also for one
+ * that the caller was given nothing in.
+ */
+export async function getNamedScope({ db, caller }: Asking, name: string, kind: Scope['kind'] | null): Promise<Scope> {
   const scope = (await findScope(db, name)) ?? (await lookUpScope(db, name));
-  if (!scope || (kind !== null && scope.kind !== kind)) throw kind === 'registry' ? registryNotFound(name) : workspaceNotFound(name);
+  if (!scope || (kind !== null && scope.kind !== kind) || !mayEnter(caller, scope))
+    throw kind === 'registry' ? registryNotFound(name) : workspaceNotFound(name);
   return scope;
 }
 

@@ -26,6 +26,7 @@ const home = streamEndpoint({
   effect: 'read',
   scoped: false,
   input: z.object({}),
+  permission: 'authenticated',
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/html; charset=utf-8');
     res.setHeader('Content-Security-Policy', "default-src 'none'");
@@ -42,6 +43,7 @@ const health = streamEndpoint({
   effect: 'read',
   scoped: false,
   input: z.object({}),
+  permission: 'public',
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/plain; charset=utf-8');
     res.end('OK');
@@ -57,6 +59,7 @@ const version = streamEndpoint({
   effect: 'read',
   scoped: false,
   input: z.object({}),
+  permission: 'public',
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/html; charset=utf-8');
     res.end(MLFLOW_VERSION);
@@ -82,6 +85,7 @@ const serverInfo = endpoint({
     presigned_upload_model_id_supported: z.boolean(),
     features_enabled: z.object({ gateway: z.boolean() }),
   }),
+  permission: 'public',
   async handler({ links }) {
     return {
       store_type: 'SqlStore',

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { pino } from 'pino';
 import request from 'supertest';
 import { afterAll, inject } from 'vitest';
+import { type AuthSettings, openAccess } from '../../src/access/open.ts';
 import { createApp } from '../../src/app.ts';
 import type { BlobStore } from '../../src/artifacts/blobs/blob-store.ts';
 import { openLocalStore } from '../../src/artifacts/blobs/local.ts';
@@ -31,6 +32,7 @@ export async function startTestServer(
   locations: LocationRules = readConfig([], {}).locations,
   store?: BlobStore,
   adoption: AdoptionSettings = readConfig([], {}).adoption,
+  auth: AuthSettings = readConfig([], {}).auth,
 ) {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
@@ -42,8 +44,9 @@ export async function startTestServer(
   const blobs = store ?? (await openLocalStore(artifactDir));
   const log = pino({ level: 'silent' });
   const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
+  const authentication = await openAccess(db, auth);
   const { http: server } = createServer(
-    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, adoption, log, security }),
+    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, adoption, log, security, authentication }),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
+import type { Permission } from '../permission.ts';
 
 /** What all declarations have. `Services` below is what a handler may use: this floor knows no noun, so the caller says what that is. */
 export type Declared = {
@@ -42,7 +43,10 @@ export type Endpoint<Services, Input extends z.ZodObject = z.ZodObject, Output e
   bodyLimit?: number;
   /** Of a success; default 200. */
   status?: 201;
+  permission: Permission<Context<Services, z.output<Input>>>;
   webhookEvents?: WebhookEvents<Services, z.output<Input>, z.input<Output>>;
+  /** What was made, which the caller then has every right on: the `Resource` of access/grants.ts. */
+  makes?(context: Context<Services, z.output<Input>> & { output: z.input<Output> }): unknown;
   handler(context: Context<Services, z.output<Input>>): Promise<z.input<Output>>;
 };
 
@@ -51,5 +55,6 @@ export type StreamEndpoint<Services, Input extends z.ZodObject = z.ZodObject> = 
   kind: 'stream';
   /** Read from the path and query only. */
   input: Input;
+  permission: Permission<Context<Services, z.output<Input>>>;
   handler(context: Context<Services, z.output<Input>> & { req: IncomingMessage; res: ServerResponse; log: Logger }): Promise<void>;
 };

@@ -3,7 +3,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { MlflowError } from '../errors.ts';
 import { readJsonBody } from './body.ts';
-import type { ChangeEvent, Declared, Endpoint, StreamEndpoint } from './endpoint.ts';
+import type { Declared, Endpoint, StreamEndpoint } from './endpoint.ts';
 import { replyError, sendJson } from './reply.ts';
 import { type SecuritySettings, securityGuard } from './security.ts';
 import { inputReader } from './wire.ts';
@@ -17,16 +17,23 @@ export type Wiring<Services> = {
   log: Logger;
   security: SecuritySettings;
   /** Makes what a handler may use, for one request: resolves the scope it names, if `endpoint` is scoped. Rejects with an MlflowError. */
-  services(req: IncomingMessage, endpoint: Declared): Promise<Services>;
+  services(req: IncomingMessage, endpoint: AnyEndpoint<Services>): Promise<Services>;
   /** Takes off `req.url` what its beginning says of the scope the request is for, and remembers it for `services`. */
   takeBasePath(req: IncomingMessage): void;
   /** For an endpoint with `model`: null, or what the request is about when its input names another scope. Rejects with an MlflowError. */
   readdress(services: Services, endpoint: Declared, input: Record<string, unknown>): Promise<Readdressed<Services> | null>;
-  /** For a change that somebody waits to hear of: runs it and stores its event in one transaction. Undefined when nobody does. */
-  announcer(
-    services: Services,
-    events: readonly string[],
-  ): (<Output>(change: (services: Services) => Promise<{ output: Output; event: ChangeEvent | null }>) => Promise<Output>) | undefined;
+  /** Null while everybody may do everything. */
+  login: {
+    /** For what no endpoint answers: rejects for a caller who is not known, so that it does not tell which paths there are. */
+    recognise(req: IncomingMessage): Promise<unknown>;
+    /** The services to go on with for a caller who may do this. Rejects with an MlflowError for one who may not. */
+    authorize(req: IncomingMessage, endpoint: AnyEndpoint<Services>, context: Services & { input: unknown }): Promise<Services>;
+  } | null;
+  /** For a change that something follows from: runs it in one transaction with that. Undefined when nothing does. */
+  changer(
+    endpoint: Endpoint<Services>,
+    context: Services & { input: unknown },
+  ): (<Output>(change: (services: Services) => Promise<Output>) => Promise<Output>) | undefined;
 };
 
 /** The services and input to go on with, and how the output is said in the words of the request. */
@@ -58,10 +65,16 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
       }
     }
   }
+  const refuseMethod = async (req: IncomingMessage, res: ServerResponse, path: string, methods: Set<string>) => {
+    await wiring.login?.recognise(req);
+    res.setHeader('Allow', allowOf(methods));
+    throw new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405);
+  };
   for (const [path, methods] of allowed) {
-    if (isPattern(path)) app.all(path, (req, res) => refuseMethod(req, res, path, methods, wiring.log));
+    if (isPattern(path)) app.all(path, (req, res) => refuseMethod(req, res, path, methods));
   }
-  app.use((req) => {
+  app.use(async (req) => {
+    await wiring.login?.recognise(req);
     throw notFound(req.method, req.path);
   });
   app.use((error: unknown, req: express.Request, res: express.Response, _next: express.NextFunction) => {
@@ -80,7 +93,7 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
     const method = req.method === 'HEAD' ? 'GET' : (req.method ?? 'GET');
     const listener = direct.get(`${method} ${path}`);
     if (listener) return listener(req, res, path, {});
-    if (methods) return refuseMethod(req, res, path, methods, wiring.log);
+    if (methods) return void refuseMethod(req, res, path, methods).catch((error: unknown) => replyError(error, req, res, wiring.log));
     app(req, res);
   };
 }
@@ -88,16 +101,6 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
 const isPattern = (path: string) => path.includes(':') || path.includes('*');
 
 const allowOf = (methods: Set<string>) => [...methods, ...(methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
-
-function refuseMethod(req: IncomingMessage, res: ServerResponse, path: string, methods: Set<string>, log: Logger): void {
-  res.setHeader('Allow', allowOf(methods));
-  replyError(
-    new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405),
-    req,
-    res,
-    log,
-  );
-}
 
 /** The paths one endpoint answers at. The first is the documented one; `preview` is what 1.x clients call. */
 function pathsOf(endpoint: Declared): string[] {
@@ -108,19 +111,23 @@ function pathsOf(endpoint: Declared): string[] {
   return bases.map((base) => base + endpoint.path);
 }
 
-function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, readdress, announcer }: Wiring<Services>): Listener {
+function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, readdress, login, changer }: Wiring<Services>): Listener {
   const reader = inputReader(endpoint.input);
-  const subjectOf = async (available: Services, input: Record<string, unknown>): Promise<Readdressed<Services>> =>
-    (endpoint.model !== undefined && (await readdress(available, endpoint, input))) || {
+  const subjectOf = async (req: IncomingMessage, available: Services, input: Record<string, unknown>): Promise<Readdressed<Services>> => {
+    const subject = (endpoint.model !== undefined && (await readdress(available, endpoint, input))) || {
       services: available,
       input,
-      answer: (output) => output,
+      answer: <Output>(output: Output) => output,
     };
+    return login === null
+      ? subject
+      : { ...subject, services: await login.authorize(req, endpoint, { ...subject.services, input: subject.input }) };
+  };
   const answer = async (req: IncomingMessage, res: ServerResponse, params: Record<string, string>): Promise<void> => {
     const available = await services(req, endpoint);
     const query = queryOf(req);
     if (endpoint.kind === 'stream') {
-      const subject = await subjectOf(available, reader.fromQuery(query, params));
+      const subject = await subjectOf(req, available, reader.fromQuery(query, params));
       return endpoint.handler({ ...subject.services, input: subject.input, req, res, log });
     }
     // The stock server reads a GET's JSON body only when there is no query argument at all.
@@ -129,18 +136,15 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, 
       input,
       answer,
     } = await subjectOf(
+      req,
       available,
       req.method === 'HEAD' || (endpoint.method === 'GET' && query.size > 0)
         ? reader.fromQuery(query, params)
         : reader.fromJson(await readJsonBody(req, endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, endpoint.apiVersion === '1.0'), params),
     );
-    const announced = endpoint.webhookEvents;
-    const announce = announced && announcer(context, announced.names);
-    const output = announce
-      ? await announce(async (services) => {
-          const output = await endpoint.handler({ ...services, input });
-          return { output, event: await announced.of({ ...services, input, output }) };
-        })
+    const change = endpoint.effect === 'write' ? changer(endpoint, { ...context, input }) : undefined;
+    const output = change
+      ? await change((services) => endpoint.handler({ ...services, input }))
       : await endpoint.handler({ ...context, input });
     sendJson(res, endpoint.status ?? 200, answer(output));
   };

@@ -3,6 +3,7 @@ import { endpoint } from '../../endpoint.ts';
 import { int64 } from '../../platform/fields.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { SCOPE_PATHS, scopeInPath, scopeOfPath } from '../asset-scope.ts';
+import { canOnVersionInPath } from '../permissions.ts';
 import { aliasName, modelName } from '../registered-models/entity.ts';
 import { type AliasMoveRow, getAliasAsOf, getAliasHistory, rollBackAlias } from './store.ts';
 
@@ -34,9 +35,10 @@ const aliasEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     effect: 'read',
     input: z.object({ ...aliasInPath, as_of: int64.optional() }),
     output: z.object({ name: z.string(), alias: z.string(), version: z.string(), moved_by: z.string(), moved_timestamp: z.int() }),
-    async handler({ db, input: { name, alias, as_of, ...path } }) {
-      const { id: scope } = await scopeOfPath({ db }, path);
-      const { to_version, moved_by, moved_timestamp } = await getAliasAsOf(db, { scope, name, alias }, as_of ?? null);
+    permission: canOnVersionInPath('READ'),
+    async handler({ input: { name, alias, as_of, ...path }, ...services }) {
+      const { id: scope } = await scopeOfPath(services, path);
+      const { to_version, moved_by, moved_timestamp } = await getAliasAsOf(services.db, { scope, name, alias }, as_of ?? null);
       return { name, alias, version: String(to_version), moved_by, moved_timestamp };
     },
   }),
@@ -49,9 +51,10 @@ const aliasEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     effect: 'read',
     input: z.object({ ...aliasInPath, max_results: searchLimit(MAX_RESULTS).default(DEFAULT_RESULTS), page_token: int64.optional() }),
     output: z.object({ moves: z.array(AliasMove), next_page_token: z.string().optional() }),
-    async handler({ db, input: { name, alias, max_results, page_token, ...path } }) {
-      const { id: scope } = await scopeOfPath({ db }, path);
-      const rows = await getAliasHistory(db, { scope, name, alias }, page_token ?? null, max_results + 1);
+    permission: canOnVersionInPath('READ'),
+    async handler({ input: { name, alias, max_results, page_token, ...path }, ...services }) {
+      const { id: scope } = await scopeOfPath(services, path);
+      const rows = await getAliasHistory(services.db, { scope, name, alias }, page_token ?? null, max_results + 1);
       const page = rows.slice(0, max_results);
       return { moves: page.map(toAliasMove), ...(rows.length > page.length && { next_page_token: String(page.at(-1)?.id) }) };
     },
@@ -65,9 +68,10 @@ const aliasEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     effect: 'write',
     input: z.object(aliasInPath),
     output: z.object({ name: z.string(), alias: z.string(), from_version: z.string(), version: z.string() }),
-    async handler({ db, input: { name, alias, ...path } }) {
-      const { id: scope } = await scopeOfPath({ db }, path);
-      const { from_version, to_version } = await rollBackAlias(db, { scope, name, alias });
+    permission: canOnVersionInPath('EDIT'),
+    async handler({ input: { name, alias, ...path }, ...services }) {
+      const { id: scope } = await scopeOfPath(services, path);
+      const { from_version, to_version } = await rollBackAlias(services.db, { scope, name, alias });
       return { name, alias, from_version: String(from_version), version: String(to_version) };
     },
   }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { endpoint, type Services, streamEndpoint } from '../../endpoint.ts';
 import { SCOPE_PATHS, scopeInPath, scopeOfPath } from '../asset-scope.ts';
+import { canOnVersionInPath } from '../permissions.ts';
 import { modelName } from '../registered-models/entity.ts';
 import { adoptVersion } from './adopt-version.ts';
 import { versionNumber } from './entity.ts';
@@ -10,8 +11,8 @@ import { verifyVersion } from './verify-version.ts';
 
 const versionInPath = z.object({ ...scopeInPath, name: modelName, version: versionNumber });
 
-async function keyOf({ db }: Services, { name, version, ...path }: z.output<typeof versionInPath>): Promise<VersionKey> {
-  return { scope: (await scopeOfPath({ db }, path)).id, name, version };
+async function keyOf(services: Services, { name, version, ...path }: z.output<typeof versionInPath>): Promise<VersionKey> {
+  return { scope: (await scopeOfPath(services, path)).id, name, version };
 }
 
 const manifestEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
@@ -24,6 +25,7 @@ const manifestEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     effect: 'read',
     input: versionInPath,
     output: Manifest,
+    permission: canOnVersionInPath('READ'),
     async handler({ input, ...services }) {
       return getManifest(services.db, await keyOf(services, input));
     },
@@ -36,6 +38,7 @@ const manifestEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     path: `${scopePath}/models/:name/versions/:version\\:verify`,
     effect: 'read',
     input: versionInPath,
+    permission: canOnVersionInPath('READ'),
     async handler({ input, res, ...services }) {
       await verifyVersion(services, await keyOf(services, input), res);
     },
@@ -48,6 +51,7 @@ const manifestEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     path: `${scopePath}/models/:name/versions/:version\\:adopt`,
     effect: 'write',
     input: versionInPath,
+    permission: canOnVersionInPath('EDIT'),
     async handler({ input, res, log, ...services }) {
       await adoptVersion(services, await keyOf(services, input), res, log);
     },

@@ -4,10 +4,12 @@ import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { foundIn } from '../../platform/python-pattern.ts';
 import { refuseHostScheme, splitUri } from '../../platform/uri.ts';
-import type { Scope } from '../../scopes/entity.ts';
+import { emptied, type Scope } from '../../scopes/entity.ts';
 import { findLoggedModel } from '../../tracking/logged-models/store.ts';
+import { scopeToRead } from '../../tracking/permissions.ts';
 import { findRunArtifactUri } from '../../tracking/runs/store.ts';
 import { readDottedName } from '../address-model.ts';
+import { mayReadVersions } from '../permissions.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { getLatestVersions, getRegisteredModel } from '../registered-models/store.ts';
 import { canonicalStage, STAGES, versionNumber } from './entity.ts';
@@ -41,7 +43,7 @@ export type VersionSource = {
 /** A version that is the source of another. `alias`: by which it was named; `digest` is null for one without frozen files. */
 type CopiedVersion = { scope: Scope; modelId: number; name: string; version: number; alias?: string; digest: string | null };
 
-type Place = Pick<Services, 'db' | 'address' | 'locations'>;
+type Place = Pick<Services, 'db' | 'address' | 'locations' | 'caller'>;
 
 export type SourceRequest = {
   source: string;
@@ -79,9 +81,14 @@ export async function resolveSource(place: Place, target: Scope, request: Source
       throw invalidParameter(`Invalid model version source: '${source}'. Registered model sources must use the active model registry.`);
     if (parseModelUri(source).kind !== 'logged_model') return copyOf(place, target, request);
   }
-  if (isLocalUri(source)) throw await refusedLocal(db, tracking.id, plain);
+  const { id: readable } = modelId
+    ? await scopeToRead(place, tracking, { modelId })
+    : runId
+      ? await scopeToRead(place, tracking, { runId })
+      : tracking;
+  if (isLocalUri(source)) throw await refusedLocal(db, readable, plain);
   refuseRelativeSource(source);
-  return modelId ? inLoggedModel(db, tracking.id, plain) : inRun(db, tracking.id, plain);
+  return modelId ? inLoggedModel(db, readable, plain) : inRun(db, readable, plain);
 }
 
 const FROZEN_COPY = statement(
@@ -101,7 +108,8 @@ async function copyOf(place: Place, target: Scope, { source, run_id, model_id }:
   const dotted = await readDottedName(place, uri.name, target.kind === 'registry');
   const scope = dotted?.scope ?? address.scope;
   const key = { scope: scope.id, name: dotted?.name ?? uri.name };
-  const model = await getRegisteredModel(db, key);
+  const isReadable = await mayReadVersions(place, scope, key.name);
+  const model = await getRegisteredModel(db, isReadable ? key : { ...key, scope: emptied(scope).id });
   if (model.tags?.some((tag) => tag.key === IS_PROMPT_TAG)) {
     throw invalidParameter(`Invalid model version source: '${source}'. Prompt versions cannot be used as model version sources.`);
   }

@@ -6,6 +6,7 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength, knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
+import { canOnVersion } from '../permissions.ts';
 import { promote, promotionOf } from '../promotions/promote.ts';
 import { refuseReservedTag } from '../promotions/reserved-tags.ts';
 import { checkedModelName, description, modelName } from '../registered-models/entity.ts';
@@ -62,6 +63,7 @@ const create = endpoint({
     model_id: z.string().optional(),
   }),
   output: oneVersion,
+  permission: canOnVersion('EDIT'),
   webhookEvents: {
     names: ['model_version.created', 'prompt_version.created'],
     of: ({ input, output }) => versionCreated(input, output.model_version),
@@ -86,6 +88,7 @@ const get = endpoint({
   model: 'name',
   input: z.object(versionKey),
   output: oneVersion,
+  permission: canOnVersion('READ'),
   async handler({ db, scope, input }) {
     return { model_version: toModelVersion(await getModelVersion(db, { scope: scope.id, ...input })) };
   },
@@ -100,6 +103,7 @@ const update = endpoint({
   model: 'name',
   input: z.object({ ...versionKey, description: description.optional() }),
   output: oneVersion,
+  permission: canOnVersion('EDIT'),
   async handler({ db, scope, input }) {
     const row = await updateModelVersion(db, { scope: scope.id, name: input.name, version: input.version }, input.description ?? null);
     return { model_version: toModelVersion(row) };
@@ -115,6 +119,7 @@ const transition = endpoint({
   model: 'name',
   input: z.object({ ...versionKey, stage: requiredText, archive_existing_versions: z.boolean().default(false) }),
   output: oneVersion,
+  permission: canOnVersion('EDIT'),
   async handler({ db, scope, input }) {
     const stage = canonicalStage(input.stage);
     if (input.archive_existing_versions && (stage === 'None' || stage === 'Archived')) {
@@ -141,6 +146,7 @@ const deleteVersion = endpoint({
   model: 'name',
   input: z.object(versionKey),
   output: Nothing,
+  permission: canOnVersion('MANAGE'),
   async handler({ db, scope, input }) {
     await deleteModelVersion(db, { scope: scope.id, ...input });
     return {};
@@ -157,6 +163,7 @@ const downloadUri = endpoint({
   // The stock server checks no argument's presence here, so what is missing is an empty text.
   input: z.object({ name: z.string().default('').pipe(checkedModelName), version: z.string().default('').pipe(integerVersion) }),
   output: z.object({ artifact_uri: z.string() }),
+  permission: canOnVersion('READ'),
   async handler({ db, scope, input }) {
     return { artifact_uri: await getDownloadUri(db, { scope: scope.id, ...input }) };
   },
@@ -177,6 +184,7 @@ const search = (['GET', 'POST'] as const).map((method) =>
       page_token: z.string().optional(),
     }),
     output: z.object({ model_versions: z.array(ModelVersion).optional(), next_page_token: z.string().optional() }),
+    permission: 'authenticated',
     async handler({ input, ...services }) {
       const { rows, nextPageToken } = await searchModelVersions(services, input);
       return {
@@ -196,6 +204,7 @@ const setTag = endpoint({
   model: 'name',
   input: z.object({ ...versionKey, key: tagKey, value: z.string().default('') }).check(checkTagValue),
   output: Nothing,
+  permission: canOnVersion('EDIT'),
   webhookEvents: changeOfModel('model_version_tag.set', 'prompt_version_tag.set', ['name', 'version', 'key', 'value']),
   async handler({ db, scope, input }) {
     const { key, value, ...version } = input;
@@ -214,6 +223,7 @@ const deleteTag = endpoint({
   model: 'name',
   input: z.object({ ...versionKey, key: knownTagKey }),
   output: Nothing,
+  permission: canOnVersion('EDIT'),
   webhookEvents: changeOfModel('model_version_tag.deleted', 'prompt_version_tag.deleted', ['name', 'version', 'key']),
   async handler({ db, scope, input }) {
     const { key, ...version } = input;
@@ -238,6 +248,7 @@ const getArtifact = (['/model-versions/get-artifact', '/ajax-api/2.0/mlflow/mode
       version: z.string().default('').pipe(integerVersion),
       path: requiredText,
     }),
+    permission: canOnVersion('READ'),
     async handler({ input, req, res, log, ...services }) {
       const path = parseArtifactPath(input.path);
       const uri = await getDownloadUri(services.db, { scope: services.scope.id, name: input.name, version: input.version });

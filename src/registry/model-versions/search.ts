@@ -1,3 +1,4 @@
+import { whereVisible } from '../../access/can.ts';
 import type { Services } from '../../endpoint.ts';
 import { sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
@@ -5,6 +6,7 @@ import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
 import { parseFilter, trimKey } from '../../platform/search/parse-filter.ts';
 import { addressSearch } from '../address-model.ts';
+import { visibleVersions } from '../permissions.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { refuseRepeats, type SearchInput } from '../registered-models/search.ts';
 import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
@@ -29,7 +31,7 @@ const SORT_COLUMNS: Record<string, string> = {
  * out unless the filter asks for them: one version with the prompt tag hides all versions of its model, as on the stock server.
  */
 export async function searchModelVersions(
-  services: Pick<Services, 'db' | 'scope' | 'address'>,
+  services: Pick<Services, 'db' | 'scope' | 'address' | 'caller'>,
   input: SearchInput,
 ): Promise<{ rows: ModelVersionRow[]; nextPageToken: string | null }> {
   const given = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
@@ -39,6 +41,7 @@ export async function searchModelVersions(
     .select(sqlBuilder.raw(VERSION_COLUMNS))
     .where('m.scope_id', scope.id);
   const prompts = asksForPrompts(terms);
+  whereVisible(query, 'm.name', visibleVersions(services.caller, scope, prompts));
   if (!prompts) {
     query.whereNotExists((tag) => {
       tag.from('model_version_tags as t').whereRaw('t.model_id = m.id').where({ 't.key': IS_PROMPT_TAG, 't.value': 'true' });

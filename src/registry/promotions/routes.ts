@@ -55,9 +55,10 @@ const create = endpoint({
     dry_run: z.boolean().default(false),
   }),
   output: Promotion.extend({ dry_run: z.boolean().optional() }),
+  permission: 'authenticated',
   async handler({ input: { source, target, set_aliases: aliases, reason, dry_run: dryRun }, ...services }) {
     const uri = uriOf(source);
-    const [from, registry] = [await scopeOfPath(services, source), await getNamedScope(services.db, target.registry, 'registry')];
+    const [from, registry] = [await scopeOfPath(services, source), await getNamedScope(services, target.registry, 'registry')];
     const asSeenThere: Services = { ...services, address: { ...services.address, scope: from, byPath: true } };
     const { promotion } = await promote(
       asSeenThere,
@@ -88,6 +89,7 @@ const get = endpoint({
   effect: 'read',
   input: z.object({ promotion_id: z.string() }),
   output: Promotion,
+  permission: 'authenticated',
   async handler({ db, input }) {
     return toPromotion(await getPromotion(db, input.promotion_id));
   },
@@ -107,6 +109,7 @@ const list = endpoint({
     page_token: z.string().default(''),
   }),
   output: z.object({ promotions: z.array(Promotion), next_page_token: z.string().optional() }),
+  permission: 'authenticated',
   async handler({ db, input: { registry, name, max_results, page_token } }) {
     const rows = await listPromotions(db, { registry, name }, readPageToken(page_token), max_results + 1);
     const page = rows.slice(0, max_results);

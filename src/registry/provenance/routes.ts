@@ -3,6 +3,7 @@ import { endpoint } from '../../endpoint.ts';
 import { doesNotExist } from '../../platform/errors.ts';
 import { SCOPE_PATHS, scopeInPath, scopeOfPath } from '../asset-scope.ts';
 import { versionNumber } from '../model-versions/entity.ts';
+import { canOnVersionInPath } from '../permissions.ts';
 import { modelName } from '../registered-models/entity.ts';
 import { getProvenance } from './store.ts';
 
@@ -25,9 +26,10 @@ const provenanceEndpointBelow = (scopePath: (typeof SCOPE_PATHS)[number]) =>
         .object({ kind: z.enum(['workspace', 'registry']), scope: z.string(), name: z.string(), version: z.string() })
         .optional(),
     }),
-    async handler({ db, input: { name, version, ...path } }) {
-      const { id: scope } = await scopeOfPath({ db }, path);
-      const provenance = await getProvenance(db, { scope, name, version });
+    permission: canOnVersionInPath('READ'),
+    async handler({ input: { name, version, ...path }, ...services }) {
+      const { id: scope } = await scopeOfPath(services, path);
+      const provenance = await getProvenance(services.db, { scope, name, version });
       if (!provenance) throw doesNotExist(`Version ${version} of ${name} was not promoted: its run and tags say where it came from.`);
       const { promotion_id, sha256, snapshot, live_source: source } = provenance;
       return {

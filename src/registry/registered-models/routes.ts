@@ -5,6 +5,7 @@ import { searchLimit } from '../../platform/search/limit.ts';
 import { refuseModelAsStage, withPrefix } from '../address-model.ts';
 import { canonicalStage, ModelVersion, STAGES, toModelVersion, versionNumber } from '../model-versions/entity.ts';
 import { getModelVersionByAlias, setAlias } from '../model-versions/store.ts';
+import { canCreateModel, canOnModel, canOnVersion } from '../permissions.ts';
 import { changeOfModel } from '../webhooks/announce.ts';
 import { modelCreated } from '../webhooks/creation-data.ts';
 import {
@@ -43,6 +44,8 @@ const createRegisteredModel = endpoint({
   model: 'name',
   input: z.object({ name: newModelName('name'), tags: registeredModelTags, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
+  permission: canCreateModel,
+  makes: ({ scope, input }) => ({ scope, type: 'registered_model', id: input.name }),
   webhookEvents: { names: ['registered_model.created', 'prompt.created'], of: ({ input }) => modelCreated(input) },
   async handler({ db, scope, input }) {
     const row = await insertRegisteredModel(db, { scope: scope.id, name: input.name }, input);
@@ -59,6 +62,7 @@ const getModel = endpoint({
   model: 'name',
   input: z.object({ name: modelName }),
   output: z.object({ registered_model: RegisteredModel }),
+  permission: canOnModel('READ'),
   async handler({ db, scope, input }) {
     return { registered_model: toRegisteredModel(await getRegisteredModel(db, { scope: scope.id, name: input.name })) };
   },
@@ -73,6 +77,7 @@ const updateModel = endpoint({
   model: 'name',
   input: z.object({ name: modelName, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
+  permission: canOnModel('EDIT'),
   async handler({ db, scope, input }) {
     return {
       registered_model: toRegisteredModel(await updateRegisteredModel(db, { scope: scope.id, name: input.name }, input.description)),
@@ -89,6 +94,7 @@ const renameModel = endpoint({
   model: 'name',
   input: z.object({ name: modelName, new_name: newModelName('new_name') }),
   output: z.object({ registered_model: RegisteredModel }),
+  permission: canOnModel('EDIT'),
   async handler({ db, scope, input }) {
     return { registered_model: toRegisteredModel(await renameRegisteredModel(db, { scope: scope.id, name: input.name }, input.new_name)) };
   },
@@ -103,6 +109,7 @@ const deleteModel = endpoint({
   model: 'name',
   input: z.object({ name: modelName }),
   output: Nothing,
+  permission: canOnModel('MANAGE'),
   async handler({ db, scope, input }) {
     await deleteRegisteredModel(db, { scope: scope.id, name: input.name });
     return {};
@@ -128,6 +135,7 @@ const searchModels = (['GET /search', 'POST /search', 'GET /list'] as const).map
     effect: 'read',
     input: searchInput,
     output: searchOutput,
+    permission: 'authenticated',
     async handler({ input, ...services }) {
       const { rows, nextPageToken, prefix } = await searchRegisteredModels(services, input);
       const found = {
@@ -149,6 +157,7 @@ const getLatest = (['POST', 'GET'] as const).map((method) =>
     model: 'name',
     input: z.object({ name: modelName, stages: z.array(z.string()).default([]) }),
     output: z.object({ model_versions: z.array(ModelVersion).optional() }),
+    permission: canOnVersion('READ'),
     async handler({ db, scope, input }) {
       await refuseModelAsStage({ db }, input.name, input.stages);
       const stages = input.stages.length > 0 ? input.stages.map(canonicalStage) : STAGES;
@@ -167,6 +176,7 @@ const setTag = endpoint({
   model: 'name',
   input: z.object({ name: modelName, key: tagKey, value: registeredModelTagValue.default('') }),
   output: Nothing,
+  permission: canOnModel('EDIT'),
   webhookEvents: changeOfModel(null, 'prompt_tag.set', ['name', 'key', 'value']),
   async handler({ db, scope, input }) {
     await setRegisteredModelTag(db, { scope: scope.id, name: input.name }, { key: input.key, value: input.value });
@@ -183,6 +193,7 @@ const deleteTag = endpoint({
   model: 'name',
   input: z.object({ name: modelName, key: knownTagKey }),
   output: Nothing,
+  permission: canOnModel('EDIT'),
   webhookEvents: changeOfModel(null, 'prompt_tag.deleted', ['name', 'key']),
   async handler({ db, scope, input }) {
     await deleteRegisteredModelTag(db, { scope: scope.id, name: input.name }, input.key);
@@ -199,6 +210,7 @@ const setModelAlias = endpoint({
   model: 'name',
   input: z.object({ name: modelName, alias: newAliasName, version: versionNumber }),
   output: Nothing,
+  permission: canOnVersion('EDIT'),
   webhookEvents: changeOfModel('model_version_alias.created', 'prompt_alias.created', ['name', 'alias', 'version']),
   async handler({ db, scope, input }) {
     await setAlias(db, { scope: scope.id, name: input.name, version: input.version }, input.alias);
@@ -215,6 +227,7 @@ const deleteModelAlias = endpoint({
   model: 'name',
   input: z.object({ name: modelName, alias: aliasName }),
   output: Nothing,
+  permission: canOnVersion('EDIT'),
   webhookEvents: changeOfModel('model_version_alias.deleted', 'prompt_alias.deleted', ['name', 'alias']),
   async handler({ db, scope, input }) {
     await deleteAlias(db, { scope: scope.id, name: input.name }, input.alias);
@@ -231,6 +244,7 @@ const getByAlias = endpoint({
   model: 'name',
   input: z.object({ name: modelName, alias: aliasName }),
   output: z.object({ model_version: ModelVersion }),
+  permission: canOnVersion('READ'),
   async handler({ db, scope, input }) {
     return { model_version: toModelVersion(await getModelVersionByAlias(db, { scope: scope.id, name: input.name }, input.alias)) };
   },

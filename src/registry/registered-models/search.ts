@@ -1,3 +1,4 @@
+import { whereVisible } from '../../access/can.ts';
 import type { Services } from '../../endpoint.ts';
 import { sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
@@ -5,6 +6,7 @@ import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
 import { parseFilter } from '../../platform/search/parse-filter.ts';
 import { addressSearch } from '../address-model.ts';
+import { visibleModels } from '../permissions.ts';
 import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
 import { IS_PROMPT_TAG, type RegisteredModelRow } from './entity.ts';
 import { MODEL_COLUMNS } from './store.ts';
@@ -23,13 +25,14 @@ export type SearchInput = { filter?: string | undefined; max_results: number; or
  * with.
  */
 export async function searchRegisteredModels(
-  services: Pick<Services, 'db' | 'scope' | 'address'>,
+  services: Pick<Services, 'db' | 'scope' | 'address' | 'caller'>,
   input: SearchInput,
 ): Promise<{ rows: RegisteredModelRow[]; nextPageToken: string | null; prefix: string }> {
   const given = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
   const { scope, prefix, terms } = await addressSearch(services, given);
   const query = sqlBuilder('registered_models as m').select(sqlBuilder.raw(MODEL_COLUMNS)).where('m.scope_id', scope.id);
   const prompts = asksForPrompts(terms);
+  whereVisible(query, 'm.name', visibleModels(services.caller, scope, prompts));
   if (!prompts) {
     query.whereNotExists((tag) => {
       tag.from('registered_model_tags as t').whereRaw('t.model_id = m.id').where({ 't.key': IS_PROMPT_TAG, 't.value': 'true' });

@@ -49,17 +49,22 @@ export async function insertRegisteredModel(
   model: { description: string; tags: Tags },
 ): Promise<RegisteredModelRow> {
   const [row] = await run<RegisteredModelRow>(db, INSERT_MODEL, { ...key, description: model.description, ...lastValues(model.tags) });
-  if (!row)
-    throw nameTaken(
-      key.name,
-      await isPrompt(db, key),
-      model.tags.some((tag) => tag.key === IS_PROMPT_TAG),
-    );
+  if (!row) throw await nameTaken(db, key, model.tags);
   return row;
 }
 
+const EXISTS = statement('registered_model_exists', 'select from registered_models where scope_id = :scope and name = :name');
+
+/** Throws RESOURCE_ALREADY_EXISTS, as `insertRegisteredModel` would, when the scope has a model or prompt of that name. */
+export async function refuseTakenName(db: Db, key: ModelKey, tags: Tags): Promise<void> {
+  if ((await run(db, EXISTS, key)).length > 0) throw await nameTaken(db, key, tags);
+}
+
 /** The sentences of mlflow/store/model_registry (handle_resource_already_exist_error): the tag's presence decides, whatever its value. */
-function nameTaken(name: string, byPrompt: boolean, asPrompt: boolean) {
+async function nameTaken(db: Db, key: ModelKey, tags: Tags) {
+  const { name } = key;
+  const byPrompt = await isPrompt(db, key);
+  const asPrompt = tags.some((tag) => tag.key === IS_PROMPT_TAG);
   const [taken, wanted] = [byPrompt ? 'prompt' : 'registered model', asPrompt ? 'prompt' : 'registered model'];
   if (taken === wanted) return alreadyExists(`${asPrompt ? 'Prompt' : 'Registered Model'} (name=${name}) already exists.`);
   return alreadyExists(

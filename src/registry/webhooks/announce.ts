@@ -1,30 +1,15 @@
-import { type Db, run, statement, transaction } from '../../platform/db/database.ts';
+import { type Db, run, statement } from '../../platform/db/database.ts';
 import type { Scope } from '../../scopes/entity.ts';
 import { IS_PROMPT_TAG, type ModelKey } from '../registered-models/entity.ts';
 import { eventBody } from './body.ts';
 import { insertDeliveries } from './deliveries.ts';
 import type { EventName } from './events.ts';
-import type { Webhooks } from './open.ts';
 
 type Event = { event: string; data: Record<string, unknown> };
-type Needed = { db: Db; scope: Scope; webhooks: Webhooks };
 
-/**
- * For a change whose events a webhook of the scope waits for: runs it, and stores in the same transaction what is to be sent. Undefined while
- * nobody waits, so that the change costs what it costs without webhooks.
- */
-export function announcer<Services extends Needed>(services: Services, events: readonly string[]) {
-  const { db, scope, webhooks } = services;
-  if (!webhooks.isAwaited(scope.id, events)) return undefined;
-  return async <Output>(change: (services: Services) => Promise<{ output: Output; event: Event | null }>): Promise<Output> => {
-    const output = await transaction(db, async (tx) => {
-      const done = await change({ ...services, db: tx });
-      if (done.event) await insertDeliveries(tx, scope.id, done.event.event, eventBody(done.event.event, done.event.data, scope));
-      return done.output;
-    });
-    webhooks.deliver();
-    return output;
-  };
+/** Stores what is to be sent of a change, in its transaction. */
+export async function storeEvent({ db, scope }: { db: Db; scope: Scope }, { event, data }: Event): Promise<void> {
+  await insertDeliveries(db, scope.id, event, eventBody(event, data, scope));
 }
 
 const IS_PROMPT = statement(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { canInScope } from '../../access/can.ts';
 import { endpoint } from '../../endpoint.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { DELIVERY_STATUSES, type DeliveryStatus, LoggedDelivery, listDeliveries, redeliver, toLoggedDelivery } from './delivery-log.ts';
@@ -24,6 +25,7 @@ const list = endpoint({
     page_token: z.string().optional(),
   }),
   output: z.object({ deliveries: z.array(LoggedDelivery), next_page_token: z.string().optional() }),
+  permission: canInScope('MANAGE'),
   async handler({ db, scope, input }) {
     const { webhook_id: webhookId, status, max_results: limit, page_token: pageToken } = input;
     const { rows, nextPageToken } = await listDeliveries(db, { scope: scope.id, webhookId }, { status, limit, pageToken });
@@ -40,9 +42,10 @@ const again = endpoint({
   effect: 'write',
   input: z.object({ webhook_id: z.string(), delivery_id: z.string() }),
   output: z.object({ delivery: LoggedDelivery }),
-  async handler({ db, scope, webhooks, input }) {
+  permission: canInScope('MANAGE'),
+  async handler({ db, scope, webhooks, onceKept, input }) {
     const row = await redeliver(db, { scope: scope.id, webhookId: input.webhook_id }, input.delivery_id);
-    webhooks.deliver();
+    await onceKept(() => webhooks.deliver());
     return { delivery: toLoggedDelivery(row) };
   },
 });

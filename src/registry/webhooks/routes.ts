@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { canInScope } from '../../access/can.ts';
 import { endpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import { int64, requiredText } from '../../platform/fields.ts';
@@ -32,7 +33,8 @@ const create = endpoint({
     status: webhookStatus.default('ACTIVE'),
   }),
   output: oneWebhook,
-  async handler({ db, scope, webhooks, input }) {
+  permission: canInScope('MANAGE'),
+  async handler({ db, scope, webhooks, onceKept, input }) {
     const { name, description, url, status } = input;
     const events = eventNames(input.events);
     checkWebhookName(name);
@@ -41,7 +43,7 @@ const create = endpoint({
     const key = { scope: scope.id, webhookId: randomUUID() };
     const secret = input.secret === '' ? null : await webhooks.secrets.seal(key.webhookId, input.secret);
     const row = await insertWebhook(db, key, { name, description, url, events, status, secret });
-    await webhooks.reload();
+    await onceKept(() => webhooks.reload());
     return { webhook: toWebhook(row) };
   },
 });
@@ -61,6 +63,7 @@ const list = endpoint({
     page_token: z.string().optional(),
   }),
   output: z.object({ webhooks: z.array(Webhook).optional(), next_page_token: z.string().optional() }),
+  permission: canInScope('MANAGE'),
   async handler({ db, scope, input }) {
     const { rows, nextPageToken } = await listWebhooks(db, scope.id, { limit: input.max_results, pageToken: input.page_token });
     return {
@@ -78,6 +81,7 @@ const get = endpoint({
   effect: 'read',
   input: z.object({ webhook_id: webhookId }),
   output: oneWebhook,
+  permission: canInScope('MANAGE'),
   async handler({ db, scope, input }) {
     return { webhook: toWebhook(await getWebhook(db, { scope: scope.id, webhookId: input.webhook_id })) };
   },
@@ -99,7 +103,8 @@ const update = endpoint({
     status: webhookStatus.optional(),
   }),
   output: oneWebhook,
-  async handler({ db, scope, webhooks, input }) {
+  permission: canInScope('MANAGE'),
+  async handler({ db, scope, webhooks, onceKept, input }) {
     // An empty name, URL or list of events changes nothing; an empty description or secret takes it away.
     const { name, url, secret } = input;
     const events = eventNames(input.events);
@@ -116,7 +121,7 @@ const update = endpoint({
       secret: secret ? await webhooks.secrets.seal(key.webhookId, secret) : null,
       setSecret: secret !== undefined,
     });
-    await webhooks.reload();
+    await onceKept(() => webhooks.reload());
     return { webhook: toWebhook(row) };
   },
 });
@@ -129,9 +134,10 @@ const remove = endpoint({
   effect: 'write',
   input: z.object({ webhook_id: webhookId }),
   output: z.object({}),
-  async handler({ db, scope, webhooks, input }) {
+  permission: canInScope('MANAGE'),
+  async handler({ db, scope, webhooks, onceKept, input }) {
     await deleteWebhook(db, { scope: scope.id, webhookId: input.webhook_id });
-    await webhooks.reload();
+    await onceKept(() => webhooks.reload());
     return {};
   },
 });
@@ -151,6 +157,7 @@ const test = endpoint({
       error_message: z.string().optional(),
     }),
   }),
+  permission: canInScope('MANAGE'),
   async handler({ db, scope, webhooks, input }) {
     const wanted = input.event && eventName(input.event);
     const row = await getWebhook(db, { scope: scope.id, webhookId: input.webhook_id });

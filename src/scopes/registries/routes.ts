@@ -1,12 +1,18 @@
 import { z } from 'zod';
-import { endpoint } from '../../endpoint.ts';
+import { canInNamedScope } from '../../access/can.ts';
+import { endpoint, type Services } from '../../endpoint.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
+import { forgetScope, getNamedScope } from '../store.ts';
 import { newRegistryName, Registry, registryName, registryTags, registryText, toRegistry, visibility } from './entity.ts';
 import { deleteRegistry, getRegistry, insertRegistry, listRegistries, updateRegistry } from './store.ts';
 
 const DEFAULT_RESULTS = 100;
 const MAX_RESULTS = 1000;
 const key = { registry: registryName };
+
+const managed = canInNamedScope('MANAGE', (context: Services & { input: { registry: string } }) =>
+  getNamedScope(context, context.input.registry, 'registry'),
+);
 
 const list = endpoint({
   op: 'registry.list',
@@ -18,8 +24,9 @@ const list = endpoint({
   scoped: false,
   input: z.object({ max_results: searchLimit(MAX_RESULTS).default(DEFAULT_RESULTS), page_token: z.string().default('') }),
   output: z.object({ registries: z.array(Registry), next_page_token: z.string().optional() }),
-  async handler({ db, links, input }) {
-    const rows = await listRegistries(db, Buffer.from(input.page_token, 'base64url').toString(), input.max_results + 1);
+  permission: 'authenticated',
+  async handler({ db, links, caller, input }) {
+    const rows = await listRegistries(db, caller, Buffer.from(input.page_token, 'base64url').toString(), input.max_results + 1);
     const page = rows.slice(0, input.max_results);
     return {
       registries: page.map((row) => toRegistry(row, links.base)),
@@ -47,8 +54,11 @@ const create = endpoint({
     force: z.boolean().default(false),
   }),
   output: Registry,
-  async handler({ db, links, input: { name, force, ...settings } }) {
-    return toRegistry(await insertRegistry(db, name, settings, force), links.base);
+  permission: 'admin',
+  async handler({ db, links, onceKept, input: { name, force, ...settings } }) {
+    const row = await insertRegistry(db, name, settings, force);
+    await onceKept((db) => forgetScope(db, name));
+    return toRegistry(row, links.base);
   },
 });
 
@@ -62,8 +72,10 @@ const get = endpoint({
   scoped: false,
   input: z.object(key),
   output: Registry,
-  async handler({ db, links, input }) {
-    return toRegistry(await getRegistry(db, input.registry), links.base);
+  permission: 'authenticated',
+  async handler({ links, input, ...services }) {
+    await getNamedScope(services, input.registry, 'registry');
+    return toRegistry(await getRegistry(services.db, input.registry), links.base);
   },
 });
 
@@ -84,8 +96,11 @@ const update = endpoint({
     owner: registryText.nullable().default(null),
   }),
   output: Registry,
-  async handler({ db, links, input: { registry, ...settings } }) {
-    return toRegistry(await updateRegistry(db, registry, settings), links.base);
+  permission: managed,
+  async handler({ db, links, onceKept, input: { registry, ...settings } }) {
+    const row = await updateRegistry(db, registry, settings);
+    await onceKept((db) => forgetScope(db, registry));
+    return toRegistry(row, links.base);
   },
 });
 
@@ -99,8 +114,10 @@ const remove = endpoint({
   scoped: false,
   input: z.object(key),
   output: z.object({}),
-  async handler({ db, input }) {
+  permission: managed,
+  async handler({ db, onceKept, input }) {
     await deleteRegistry(db, input.registry);
+    await onceKept((db) => forgetScope(db, input.registry));
     return {};
   },
 });

@@ -1,6 +1,8 @@
+import type { Caller } from '../../access/caller.ts';
+import { enterable, IS_ENTERABLE } from '../../access/enterable.ts';
 import { type Db, FOREIGN_KEY_VIOLATION, isDatabaseError, run, statement } from '../../platform/db/database.ts';
 import { alreadyExists, invalidState } from '../../platform/errors.ts';
-import { forgetScope, registryNotFound } from '../store.ts';
+import { registryNotFound } from '../store.ts';
 import type { RegistryRow } from './entity.ts';
 
 const COLUMNS = `s.name, s.display_name, s.description, s.tags, s.visibility, s.owner, s.creation_timestamp, s.last_updated_timestamp,
@@ -13,12 +15,12 @@ function single(rows: RegistryRow[], name: string): RegistryRow {
 
 const LIST = statement(
   'list_registries',
-  `select ${COLUMNS} from scopes s where s.kind = 'registry' and s.name > :after order by s.name limit :limit::bigint`,
+  `select ${COLUMNS} from scopes s where s.kind = 'registry' and s.name > :after and ${IS_ENTERABLE} order by s.name limit :limit::bigint`,
 );
 
-/** Registries by name, from the one after `after`. */
-export const listRegistries = (db: Db, after: string, limit: number): Promise<RegistryRow[]> =>
-  run<RegistryRow>(db, LIST, { after, limit });
+/** Registries that the caller may know of by name, from the one after `after`. */
+export const listRegistries = (db: Db, caller: Caller, after: string, limit: number): Promise<RegistryRow[]> =>
+  run<RegistryRow>(db, LIST, { after, limit, ...enterable(caller) });
 
 const GET = statement('get_registry', `select ${COLUMNS} from scopes s where s.kind = 'registry' and s.name = :name`);
 
@@ -71,7 +73,6 @@ export async function insertRegistry(db: Db, name: string, settings: RegistrySet
     hides_models: hidden.length > 0,
   });
   if (!row) throw alreadyExists(`Registry '${name}' already exists, or a workspace has this name.`);
-  forgetScope(db, name);
   return row;
 }
 
@@ -106,5 +107,4 @@ export async function deleteRegistry(db: Db, name: string): Promise<void> {
     if (!isDatabaseError(error, FOREIGN_KEY_VIOLATION)) throw error;
     throw invalidState(`Registry '${name}' is not empty: delete or move its models first.`);
   }
-  forgetScope(db, name);
 }

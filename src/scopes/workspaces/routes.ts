@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { canInNamedScope } from '../../access/can.ts';
 import { endpoint, streamEndpoint } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import type { LocationRules } from '../../platform/uri.ts';
+import { forgetScope, getNamedScope } from '../store.ts';
 import { deleteWorkspace } from './delete-workspace.ts';
 import {
   checkArchivalLocation,
@@ -48,8 +50,9 @@ const list = endpoint({
   effect: 'read',
   input: z.object({}),
   output: z.object({ workspaces: z.array(Workspace) }),
-  async handler({ db }) {
-    return { workspaces: (await listWorkspaces(db)).map(toWorkspace) };
+  permission: 'authenticated',
+  async handler({ db, caller }) {
+    return { workspaces: (await listWorkspaces(db, caller)).map(toWorkspace) };
   },
 });
 
@@ -63,8 +66,11 @@ const create = endpoint({
   status: 201,
   input: z.object({ name: newWorkspaceName, ...settingsFields }),
   output: oneWorkspace,
-  async handler({ db, locations, input }) {
-    return { workspace: toWorkspace(await insertWorkspace(db, input.name, toSettings(input, locations))) };
+  permission: 'admin',
+  async handler({ db, locations, onceKept, input }) {
+    const row = await insertWorkspace(db, input.name, toSettings(input, locations));
+    await onceKept((db) => forgetScope(db, input.name));
+    return { workspace: toWorkspace(row) };
   },
 });
 
@@ -77,8 +83,10 @@ const get = endpoint({
   effect: 'read',
   input: z.object({ workspace_name: workspaceName }),
   output: oneWorkspace,
-  async handler({ db, input }) {
-    return { workspace: toWorkspace(await getWorkspace(db, input.workspace_name)) };
+  permission: 'authenticated',
+  async handler({ input, ...services }) {
+    await getNamedScope(services, input.workspace_name, 'workspace');
+    return { workspace: toWorkspace(await getWorkspace(services.db, input.workspace_name)) };
   },
 });
 
@@ -91,6 +99,7 @@ const update = endpoint({
   effect: 'write',
   input: z.object({ workspace_name: workspaceName, ...settingsFields }),
   output: oneWorkspace,
+  permission: canInNamedScope('MANAGE', (context) => getNamedScope(context, context.input.workspace_name, 'workspace')),
   async handler({ db, locations, input }) {
     const settings = toSettings(input, locations);
     if (Object.values(settings).every((setting) => setting === null)) {
@@ -119,6 +128,7 @@ const remove = streamEndpoint({
         }),
       ),
   }),
+  permission: 'admin',
   async handler({ db, webhooks, input, res }) {
     await deleteWorkspace(db, input.workspace_name, input.mode);
     await webhooks.reload();

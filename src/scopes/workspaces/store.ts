@@ -1,6 +1,8 @@
+import type { Caller } from '../../access/caller.ts';
+import { enterable, IS_ENTERABLE } from '../../access/enterable.ts';
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { alreadyExists } from '../../platform/errors.ts';
-import { forgetScope, workspaceNotFound } from '../store.ts';
+import { workspaceNotFound } from '../store.ts';
 import type { WorkspaceRow } from './entity.ts';
 
 const COLUMNS = 'name, description, default_artifact_root, trace_archival_location, trace_archival_retention';
@@ -10,10 +12,11 @@ function single(rows: WorkspaceRow[], name: string): WorkspaceRow {
   return rows[0];
 }
 
-const LIST = statement('list_workspaces', `select ${COLUMNS} from scopes where kind = 'workspace' order by name`);
+const LIST = statement('list_workspaces', `select ${COLUMNS} from scopes s where kind = 'workspace' and ${IS_ENTERABLE} order by name`);
 
-export function listWorkspaces(db: Db): Promise<WorkspaceRow[]> {
-  return run<WorkspaceRow>(db, LIST);
+/** Those the caller was given anything in. */
+export function listWorkspaces(db: Db, caller: Caller): Promise<WorkspaceRow[]> {
+  return run<WorkspaceRow>(db, LIST, { ...enterable(caller) });
 }
 
 const GET = statement('get_workspace', `select ${COLUMNS} from scopes where kind = 'workspace' and name = :name`);
@@ -38,7 +41,6 @@ const INSERT = statement(
 export async function insertWorkspace(db: Db, name: string, settings: WorkspaceSettings): Promise<WorkspaceRow> {
   const [row] = await run<WorkspaceRow>(db, INSERT, { name, ...settings });
   if (!row) throw alreadyExists(`Workspace '${name}' already exists.`);
-  forgetScope(db, name);
   return row;
 }
 

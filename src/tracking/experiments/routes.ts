@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { canInScope } from '../../access/can.ts';
 import { uriOfWorkspace } from '../../artifacts/workspace-path.ts';
 import { endpoint } from '../../endpoint.ts';
 import { requiredText } from '../../platform/fields.ts';
@@ -6,6 +7,7 @@ import { tagKey } from '../../platform/names.ts';
 import { DatasetSummary, datasetExperimentIds, toDatasetSummary } from '../datasets/entity.ts';
 import { findDatasetSummaries } from '../datasets/store.ts';
 import { maxResults } from '../max-results.ts';
+import { canOnExperiment, canOnExperimentNamed, readable } from '../permissions.ts';
 import { stagesOf, viewType } from '../view-type.ts';
 import { checkArtifactLocation, refuseArtifactLocation } from './artifact-location.ts';
 import { Experiment, experimentId, experimentTags, experimentTagValue, newExperimentName, toExperiment } from './entity.ts';
@@ -32,6 +34,8 @@ const createExperiment = endpoint({
   effect: 'write',
   input: z.object({ name: newExperimentName, artifact_location: z.string().default(''), tags: experimentTags }),
   output: z.object({ experiment_id: z.string() }),
+  permission: canInScope('USE'),
+  makes: ({ scope, output }) => ({ scope, type: 'experiment', id: output.experiment_id }),
   async handler({ db, scope, locations, input }) {
     const checkLocation = scope.named ? refuseArtifactLocation : checkArtifactLocation;
     checkLocation(input.artifact_location, locations);
@@ -49,6 +53,7 @@ const getById = endpoint({
   effect: 'read',
   input: z.object({ experiment_id: experimentId }),
   output: z.object({ experiment: Experiment }),
+  permission: canOnExperiment('READ'),
   async handler({ db, scope, input }) {
     const row = await getExperiment(db, { scope: scope.id, experimentId: input.experiment_id });
     return { experiment: toExperiment(row, scope.name) };
@@ -63,6 +68,7 @@ const getByName = endpoint({
   effect: 'read',
   input: z.object({ experiment_name: requiredText }),
   output: z.object({ experiment: Experiment }),
+  permission: canOnExperimentNamed('READ'),
   async handler({ db, scope, input }) {
     const row = await getExperimentByName(db, { scope: scope.id, name: input.experiment_name });
     return { experiment: toExperiment(row, scope.name) };
@@ -77,6 +83,7 @@ const deleteOne = endpoint({
   effect: 'write',
   input: z.object({ experiment_id: experimentId }),
   output: Nothing,
+  permission: canOnExperiment('MANAGE'),
   async handler({ db, scope, input }) {
     await deleteExperiment(db, { scope: scope.id, experimentId: input.experiment_id });
     return {};
@@ -91,6 +98,7 @@ const restoreOne = endpoint({
   effect: 'write',
   input: z.object({ experiment_id: experimentId }),
   output: Nothing,
+  permission: canOnExperiment('MANAGE'),
   async handler({ db, scope, input }) {
     await restoreExperiment(db, { scope: scope.id, experimentId: input.experiment_id });
     return {};
@@ -105,6 +113,7 @@ const updateExperiment = endpoint({
   effect: 'write',
   input: z.object({ experiment_id: experimentId, new_name: newExperimentName }),
   output: Nothing,
+  permission: canOnExperiment('EDIT'),
   async handler({ db, scope, input }) {
     await renameExperiment(db, { scope: scope.id, experimentId: input.experiment_id }, input.new_name);
     return {};
@@ -137,10 +146,11 @@ const search = (['GET', 'POST'] as const).map((method) =>
       page_token: z.string().optional(),
     }),
     output: experimentList,
-    async handler({ db, scope, input }) {
-      const { rows, nextPageToken } = await searchExperiments(db, scope.id, { ...input, stages: stagesOf(input.view_type) });
+    permission: 'authenticated',
+    async handler({ input, ...services }) {
+      const { rows, nextPageToken } = await searchExperiments(services, { ...input, stages: stagesOf(input.view_type) });
       return {
-        ...(rows.length > 0 && { experiments: rows.map((row) => toExperiment(row, scope.name)) }),
+        ...(rows.length > 0 && { experiments: rows.map((row) => toExperiment(row, services.scope.name)) }),
         ...(nextPageToken && { next_page_token: nextPageToken }),
       };
     },
@@ -161,15 +171,16 @@ const list = (['GET', 'POST'] as const).map((method) =>
       page_token: z.string().optional(),
     }),
     output: experimentList,
-    async handler({ db, scope, input }) {
-      const { rows, nextPageToken } = await searchExperiments(db, scope.id, {
+    permission: 'authenticated',
+    async handler({ input, ...services }) {
+      const { rows, nextPageToken } = await searchExperiments(services, {
         stages: stagesOf(input.view_type),
         order_by: ['experiment_id'],
         max_results: Math.min(input.max_results, MAX_SEARCH_RESULTS),
         page_token: input.page_token,
       });
       return {
-        ...(rows.length > 0 && { experiments: rows.map((row) => toExperiment(row, scope.name)) }),
+        ...(rows.length > 0 && { experiments: rows.map((row) => toExperiment(row, services.scope.name)) }),
         ...(nextPageToken && { next_page_token: nextPageToken }),
       };
     },
@@ -184,6 +195,7 @@ const setTag = endpoint({
   effect: 'write',
   input: z.object({ experiment_id: experimentId, key: tagKey, value: experimentTagValue.default('') }),
   output: Nothing,
+  permission: canOnExperiment('EDIT'),
   async handler({ db, scope, input }) {
     await setExperimentTag(db, { scope: scope.id, experimentId: input.experiment_id }, { key: input.key, value: input.value });
     return {};
@@ -198,6 +210,7 @@ const deleteTag = endpoint({
   effect: 'write',
   input: z.object({ experiment_id: experimentId, key: requiredText }),
   output: Nothing,
+  permission: canOnExperiment('EDIT'),
   async handler({ db, scope, input }) {
     await deleteExperimentTag(db, { scope: scope.id, experimentId: input.experiment_id }, input.key);
     return {};
@@ -212,8 +225,9 @@ const searchDatasets = endpoint({
   effect: 'read',
   input: z.object({ experiment_ids: datasetExperimentIds }),
   output: z.object({ dataset_summaries: z.array(DatasetSummary).optional() }),
-  async handler({ db, scope, input }) {
-    const rows = await findDatasetSummaries(db, scope.id, input.experiment_ids);
+  permission: 'authenticated',
+  async handler({ input, ...services }) {
+    const rows = await findDatasetSummaries(services.db, services.scope.id, readable(services, 'run', input.experiment_ids));
     return rows.length > 0 ? { dataset_summaries: rows.map(toDatasetSummary) } : {};
   },
 });

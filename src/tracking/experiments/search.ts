@@ -1,5 +1,8 @@
 import type { Knex } from 'knex';
-import { type Db, sqlBuilder } from '../../platform/db/database.ts';
+import { whereVisible } from '../../access/can.ts';
+import { visibleIn } from '../../access/grants.ts';
+import type { Services } from '../../endpoint.ts';
+import { sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
 import { pythonFloat, pythonRepr } from '../../platform/python.ts';
 import { whereCompares, whereFinds } from '../../platform/search/compare.ts';
@@ -34,8 +37,7 @@ export type ExperimentSearch = {
 
 /** Finds experiments, the newest first unless told otherwise. */
 export async function searchExperiments(
-  db: Db,
-  scope: number,
+  { db, scope: { id: scope }, caller }: Pick<Services, 'db' | 'scope' | 'caller'>,
   search: ExperimentSearch,
 ): Promise<{ rows: ExperimentRow[]; nextPageToken: string | null }> {
   const terms = parseFilter(search.filter, toTerm);
@@ -44,6 +46,7 @@ export async function searchExperiments(
     .where('e.scope_id', scope)
     .whereRaw('e.lifecycle_stage = any (?)', [search.stages]);
   for (const term of terms) whereTerm(query, term);
+  whereVisible(query, 'e.experiment_id::text', visibleIn(caller, { id: scope }, 'experiment'));
   return fetchPage<ExperimentRow>(db, query, {
     sorts: sortsOf(search.order_by.length > 0 ? search.order_by : ['creation_time DESC', 'experiment_id ASC']),
     limit: search.max_results,

@@ -7,6 +7,7 @@ import { endpoint, streamEndpoint } from '../../endpoint.ts';
 import { badRequest, MlflowError } from '../../platform/errors.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { experimentId, experimentIds } from '../experiments/entity.ts';
+import { canInExperiment, canOnLoggedModel, readable } from '../permissions.ts';
 import { generateRunName } from '../runs/run-name.ts';
 import {
   distinctKeyValues,
@@ -58,6 +59,7 @@ const create = endpoint({
     tags: distinctKeyValues('tag'),
   }),
   output: oneModel,
+  permission: canInExperiment('EDIT', 'logged_model'),
   async handler({ db, scope, input }) {
     const row = await insertLoggedModel(
       db,
@@ -82,11 +84,12 @@ const get = endpoint({
   effect: 'read',
   input: z.object({ ...modelIdField, allow_deleted: z.boolean().default(false) }),
   output: oneModel,
-  async handler({ db, scope, input }) {
+  permission: canOnLoggedModel('READ'),
+  async handler({ db, scope, caller, input }) {
     try {
       return { model: toLoggedModel(await getLoggedModel(db, { scope: scope.id, modelId: input.model_id }, input.allow_deleted)) };
     } catch (error) {
-      const promoted = error instanceof MlflowError ? await findPromotedLoggedModel(db, input.model_id) : null;
+      const promoted = error instanceof MlflowError ? await findPromotedLoggedModel(db, caller, input.model_id) : null;
       if (!promoted) throw error;
       return { model: promoted };
     }
@@ -101,6 +104,7 @@ const finalize = endpoint({
   effect: 'write',
   input: z.object({ ...modelIdField, status: loggedModelStatus }),
   output: oneModel,
+  permission: canOnLoggedModel('EDIT'),
   async handler({ db, scope, input }) {
     return { model: toLoggedModel(await setLoggedModelStatus(db, { scope: scope.id, modelId: input.model_id }, input.status)) };
   },
@@ -114,6 +118,7 @@ const deleteOne = endpoint({
   effect: 'write',
   input: z.object(modelIdField),
   output: Nothing,
+  permission: canOnLoggedModel('MANAGE'),
   async handler({ db, scope, input }) {
     await deleteLoggedModel(db, { scope: scope.id, modelId: input.model_id });
     return {};
@@ -129,6 +134,7 @@ const logParams = endpoint({
   bodyLimit: BODY_LIMIT,
   input: z.object({ ...modelIdField, params: distinctKeyValues('parameter') }),
   output: Nothing,
+  permission: canOnLoggedModel('EDIT'),
   async handler({ db, scope, input }) {
     await insertLoggedModelParams(db, { scope: scope.id, modelId: input.model_id }, input.params);
     return {};
@@ -144,6 +150,7 @@ const setTags = endpoint({
   bodyLimit: BODY_LIMIT,
   input: z.object({ ...modelIdField, tags: keyValues.default([]) }),
   output: Nothing,
+  permission: canOnLoggedModel('EDIT'),
   async handler({ db, scope, input }) {
     await setLoggedModelTags(db, { scope: scope.id, modelId: input.model_id }, input.tags);
     return {};
@@ -158,6 +165,7 @@ const deleteTag = endpoint({
   effect: 'write',
   input: z.object({ ...modelIdField, tag_key: z.string() }),
   output: Nothing,
+  permission: canOnLoggedModel('EDIT'),
   async handler({ db, scope, input }) {
     await deleteLoggedModelTag(db, { scope: scope.id, modelId: input.model_id }, input.tag_key);
     return {};
@@ -189,8 +197,10 @@ const search = endpoint({
     page_token: z.string().optional(),
   }),
   output: z.object({ models: z.array(LoggedModel).optional(), next_page_token: z.string().optional() }),
-  async handler({ db, scope, input }) {
-    const { rows, nextPageToken } = await searchLoggedModels(db, scope.id, input);
+  permission: 'authenticated',
+  async handler({ input, ...services }) {
+    const experiments = readable(services, 'logged_model', input.experiment_ids);
+    const { rows, nextPageToken } = await searchLoggedModels(services.db, services.scope.id, { ...input, experiment_ids: experiments });
     return {
       ...(rows.length > 0 && { models: rows.map(toLoggedModel) }),
       ...(nextPageToken && { next_page_token: nextPageToken }),
@@ -206,6 +216,7 @@ const listFiles = endpoint({
   effect: 'read',
   input: z.object({ ...modelIdField, artifact_directory_path: z.string().default(''), page_token: z.string().optional() }),
   output: z.object({ root_uri: z.string(), files: z.array(FileInfo).optional() }),
+  permission: canOnLoggedModel('READ'),
   async handler({ db, scope, input }) {
     const folder = parseArtifactPath(input.artifact_directory_path);
     const { artifact_uri: root } = await getLoggedModelLocation(db, { scope: scope.id, modelId: input.model_id });
@@ -222,6 +233,7 @@ const getFile = streamEndpoint({
   apiVersion: 'none',
   effect: 'read',
   input: z.object({ ...modelIdField, artifact_file_path: z.string().default('') }),
+  permission: canOnLoggedModel('READ'),
   async handler({ input, req, res, log, ...services }) {
     if (!input.artifact_file_path) throw badRequest('Request must include the "artifact_file_path" query parameter.');
     const path = parseArtifactPath(input.artifact_file_path);

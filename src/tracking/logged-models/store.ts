@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import type { Caller } from '../../access/caller.ts';
+import { levelOn } from '../../access/grants.ts';
 import { type Db, isDatabaseError, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { lastValues } from '../../platform/names.ts';
@@ -107,18 +109,27 @@ const FIND_LOCATION = statement(
 
 const GET_PROMOTED = statement(
   'get_promoted_logged_model',
-  `select p.snapshot::json -> 'logged_model' as model from model_versions v
+  `select p.snapshot::json -> 'logged_model' as model, m.name, s.id as scope, s.visibility <> 'PRIVATE' as open_to_read from model_versions v
    join model_version_provenance p on p.model_id = v.model_id and p.version = v.version
-   where v.logged_model_id = :modelId and v.logged_model_id <> '' order by v.creation_timestamp desc limit 1`,
+   join registered_models m on m.id = v.model_id join scopes s on s.id = m.scope_id
+   where v.logged_model_id = :modelId and v.logged_model_id <> '' order by v.creation_timestamp desc limit 1000`,
 );
 
 /**
  * A logged model as it was when it was promoted into a registry: clients that load the registry's version ask for it from wherever they are (trap T1).
- * Null when none of that id was.
+ * Null when none of that id was, in a version that the caller may read.
  */
-export async function findPromotedLoggedModel(db: Db, modelId: string): Promise<z.infer<typeof LoggedModel> | null> {
-  const [row] = await run<{ model: z.infer<typeof LoggedModel> | null }>(db, GET_PROMOTED, { modelId });
-  return row?.model ?? null;
+export async function findPromotedLoggedModel(db: Db, caller: Caller, modelId: string): Promise<z.infer<typeof LoggedModel> | null> {
+  type Promoted = { model: z.infer<typeof LoggedModel> | null; name: string; scope: number; open_to_read: boolean };
+  const rows = await run<Promoted>(db, GET_PROMOTED, { modelId });
+  const mayRead = ({ name, scope, open_to_read: openToRead }: Promoted) =>
+    levelOn(caller, {
+      scope: { id: scope, openToRead },
+      type: 'registered_model_version',
+      id: '',
+      whole: { type: 'registered_model', id: name },
+    }) !== null;
+  return rows.find(mayRead)?.model ?? null;
 }
 
 export type LoggedModelLocation = { artifact_uri: string; source_run_id: string };

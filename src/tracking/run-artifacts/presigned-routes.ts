@@ -4,6 +4,7 @@ import { endpoint } from '../../endpoint.ts';
 import { invalidParameter, MlflowError } from '../../platform/errors.ts';
 import { int64, requiredText } from '../../platform/fields.ts';
 import { getLoggedModelLocation } from '../logged-models/store.ts';
+import { canOnRun, canOnRunOrLoggedModel } from '../permissions.ts';
 import { getRunArtifactRoot } from './get-root.ts';
 
 const DEFAULT_EXPIRATION_S = 900;
@@ -36,6 +37,7 @@ const presignUpload = endpoint({
     expiration: int64.optional(),
   }),
   output: Nothing,
+  permission: canOnRunOrLoggedModel('EDIT'),
   async handler({ input, ...services }) {
     if ((input.run_id === '') === (input.model_id === '')) throw invalidParameter('Exactly one of run_id and model_id must be provided.');
     parseArtifactPath(input.path);
@@ -53,6 +55,7 @@ const presignDownload = endpoint({
   effect: 'read',
   input: z.object({ run_id: requiredText, path: requiredText, expiration: int64.default(DEFAULT_EXPIRATION_S) }),
   output: Nothing,
+  permission: canOnRun('READ'),
   async handler({ input, ...services }) {
     parseArtifactPath(input.path);
     if (input.expiration < 1 || input.expiration > MAX_EXPIRATION_S) {

@@ -6,6 +6,7 @@ import { sendArtifact } from '../../artifacts/send-artifact.ts';
 import { listArtifactsBelow } from '../../artifacts/store.ts';
 import { endpoint, streamEndpoint } from '../../endpoint.ts';
 import { invalidParameter, missingValue } from '../../platform/errors.ts';
+import { canOnRun } from '../permissions.ts';
 import { getRunArtifactRoot } from './get-root.ts';
 
 const MAX_UPLOAD_BYTES = 10 * 1024 * 1024;
@@ -21,6 +22,7 @@ const list = endpoint({
   effect: 'read',
   input: z.object({ ...runIdentity, path: z.string().default(''), page_token: z.string().optional() }),
   output: z.object({ root_uri: z.string(), files: z.array(FileInfo).optional() }),
+  permission: canOnRun('READ'),
   async handler({ input, ...services }) {
     const runId = input.run_id || input.run_uuid;
     if (!runId) throw missingValue('run_id');
@@ -39,6 +41,7 @@ const get = streamEndpoint({
   apiVersion: 'none',
   effect: 'read',
   input: z.object({ ...runIdentity, path: z.string().min(1) }),
+  permission: canOnRun('READ'),
   async handler({ input, req, res, log, ...services }) {
     const path = parseArtifactPath(input.path);
     // The stock server does not look whether there is one: it finds none called None.
@@ -55,6 +58,7 @@ const upload = streamEndpoint({
   apiVersion: 'none',
   effect: 'write',
   input: z.object({ run_uuid: z.string().default(''), path: z.string().default('') }),
+  permission: canOnRun('EDIT'),
   async handler({ input, req, res, ...services }) {
     if (!input.run_uuid) throw invalidParameter('Request must specify run_uuid.');
     if (!input.path) throw invalidParameter('Request must specify path.');

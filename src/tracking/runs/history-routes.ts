@@ -4,6 +4,7 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { exactInt64, int64, requiredText } from '../../platform/fields.ts';
 import type { Int64 } from '../../platform/json.ts';
 import { pythonInt } from '../../platform/python.ts';
+import { canOnRun, canReadRuns } from '../permissions.ts';
 import { Metric, runIdOf, withRunId } from './entity.ts';
 import { findBulkMetricHistory, findMetricHistory, sampleMetricHistory } from './metric-history.ts';
 import { refuseUnknownRuns } from './store.ts';
@@ -45,6 +46,7 @@ const getHistory = endpoint({
       .optional(),
   }),
   output: z.object({ metrics: z.array(Metric).optional(), next_page_token: z.string().optional() }),
+  permission: canOnRun('READ'),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
     if (scope.named) await refuseUnknownRuns(db, scope.id, [key.runId]);
@@ -67,6 +69,7 @@ const getBulkHistory = endpoint({
     max_results: looseInt.pipe(z.number().nonnegative()).default(MAX_BULK_RESULTS),
   }),
   output: z.object({ metrics: z.array(MetricOfRun) }),
+  permission: canReadRuns((input: { run_id: string[] }) => input.run_id),
   async handler({ db, scope, input }) {
     const runIds = input.run_id;
     if (runIds.length === 0) throw invalidParameter('GetMetricHistoryBulk request must specify at least one run_id.');
@@ -104,6 +107,7 @@ const sampleHistory = endpoint({
       .default(MAX_RESULTS_PER_RUN),
   }),
   output: z.object({ metrics: z.array(MetricOfRun).optional() }),
+  permission: canReadRuns((input: { run_ids: string[] }) => input.run_ids),
   async handler({ db, scope, input }) {
     const range = stepRange(input.start_step, input.end_step);
     if (scope.named) await refuseUnknownRuns(db, scope.id, input.run_ids);

@@ -4,6 +4,7 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, exactInt64, requiredText } from '../../platform/fields.ts';
 import { pythonJson } from '../../platform/python.ts';
 import { datasetInput } from '../datasets/entity.ts';
+import { canOnRun } from '../permissions.ts';
 import { runIdOf, withRunId } from './entity.ts';
 import { type Batch, checkBatch, logBatch, metricFields } from './log-batch.ts';
 import { logInputs, logOutputs } from './log-inputs.ts';
@@ -29,6 +30,7 @@ const logMetric = endpoint({
   effect: 'write',
   input: withRunId(metricFields),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
     const batch = nothingBut({ metrics: [input] });
@@ -48,6 +50,7 @@ const logParameter = endpoint({
   effect: 'write',
   input: withRunId(keyAndValue),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
     const batch = nothingBut({ params: [{ key: input.key, value: input.value }] });
@@ -65,6 +68,7 @@ const setTag = endpoint({
   effect: 'write',
   input: withRunId(keyAndValue),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
     const batch = nothingBut({ tags: [{ key: input.key, value: input.value }] });
@@ -88,6 +92,7 @@ const logMany = endpoint({
     tags: z.array(z.object(keyAndValue)).default([]),
   }),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     checkBatch(input);
     await logBatch(db, { scope: scope.id, runId: input.run_id }, input);
@@ -104,6 +109,7 @@ const logModel = endpoint({
   bodyLimit: 8 * MIB,
   input: z.object({ run_id: requiredText, model_json: requiredText }),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     await recordLoggedModel(db, { scope: scope.id, runId: input.run_id }, toHistoryEntry(input.model_json));
     return {};
@@ -123,6 +129,7 @@ const logRunInputs = endpoint({
     models: z.array(z.object({ model_id: requiredText })).default([]),
   }),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     await logInputs(db, { scope: scope.id, runId: input.run_id }, input);
     return {};
@@ -137,6 +144,7 @@ const logRunOutputs = endpoint({
   effect: 'write',
   input: z.object({ run_id: requiredText, models: z.array(z.object({ model_id: requiredText, step: exactInt64.default(0) })) }),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     await logOutputs(db, { scope: scope.id, runId: input.run_id }, input.models);
     return {};

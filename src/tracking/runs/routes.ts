@@ -3,6 +3,7 @@ import { endpoint } from '../../endpoint.ts';
 import { exactInt64, int64, requiredText } from '../../platform/fields.ts';
 import { experimentId, experimentIds } from '../experiments/entity.ts';
 import { atLeastOne } from '../max-results.ts';
+import { canInExperiment, canOnRun, readable } from '../permissions.ts';
 import { stagesOf, viewType } from '../view-type.ts';
 import { createRun } from './create-run.ts';
 import { checkRunName, Run, RunInfo, runIdOf, runStatus, toRun, toRunInfo, withRunId } from './entity.ts';
@@ -28,6 +29,7 @@ const create = endpoint({
     tags: z.array(z.object({ key: z.string().default(''), value: z.string().default('') })).default([]),
   }),
   output: z.object({ run: Run }),
+  permission: canInExperiment('EDIT', 'run'),
   async handler({ db, scope, input }) {
     const { outputs: _, ...run } = toRun(await createRun(db, { scope: scope.id, experimentId: input.experiment_id }, input));
     return { run };
@@ -42,6 +44,7 @@ const get = endpoint({
   effect: 'read',
   input: withRunId({}),
   output: z.object({ run: Run }),
+  permission: canOnRun('READ'),
   async handler({ db, scope, input }) {
     return { run: toRun(await getRun(db, { scope: scope.id, runId: runIdOf(input) })) };
   },
@@ -55,6 +58,7 @@ const update = endpoint({
   effect: 'write',
   input: withRunId({ status: runStatus.optional(), end_time: exactInt64.optional(), run_name: z.string().optional() }),
   output: z.object({ run_info: RunInfo }),
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
     const name = input.run_name || null;
@@ -72,6 +76,7 @@ const deleteOne = endpoint({
   effect: 'write',
   input: z.object({ run_id: requiredText }),
   output: Nothing,
+  permission: canOnRun('MANAGE'),
   async handler({ db, scope, input }) {
     await deleteRun(db, { scope: scope.id, runId: input.run_id });
     return {};
@@ -86,6 +91,7 @@ const restoreOne = endpoint({
   effect: 'write',
   input: z.object({ run_id: requiredText }),
   output: Nothing,
+  permission: canOnRun('MANAGE'),
   async handler({ db, scope, input }) {
     await restoreRun(db, { scope: scope.id, runId: input.run_id });
     return {};
@@ -100,6 +106,7 @@ const deleteTag = endpoint({
   effect: 'write',
   input: z.object({ run_id: requiredText, key: requiredText }),
   output: Nothing,
+  permission: canOnRun('EDIT'),
   async handler({ db, scope, input }) {
     await deleteRunTag(db, { scope: scope.id, runId: input.run_id }, input.key);
     return {};
@@ -127,8 +134,11 @@ const search = endpoint({
     page_token: z.string().optional(),
   }),
   output: z.object({ runs: z.array(Run).optional(), next_page_token: z.string().optional() }),
-  async handler({ db, scope, input }) {
-    const { rows, nextPageToken } = await searchRuns(db, scope.id, { ...input, stages: stagesOf(input.run_view_type) });
+  permission: 'authenticated',
+  async handler({ input, ...services }) {
+    const experiments = readable(services, 'run', input.experiment_ids);
+    const wanted = { ...input, experiment_ids: experiments, stages: stagesOf(input.run_view_type) };
+    const { rows, nextPageToken } = await searchRuns(services.db, services.scope.id, wanted);
     return { ...(rows.length > 0 && { runs: rows.map(toRun) }), ...(nextPageToken && { next_page_token: nextPageToken }) };
   },
 });

@@ -1,0 +1,19 @@
+import type { Rights } from './grants.ts';
+
+/** Who asks, and what that one may do. Without login it is `ANYBODY`, who may do everything. */
+export type Caller = Rights & {
+  /** Null for who has not signed in. */
+  id: number | null;
+  username: string;
+  /** May administer the server: make users, workspaces and registries, and read the audit. */
+  isAdmin: boolean;
+  /** How the caller was recognised: `none` while login is off, `public` at an endpoint that is for anybody. */
+  via: 'none' | 'public' | 'password' | 'token' | 'session' | 'oidc';
+  /** Of the token, when it was one. */
+  tokenId?: string;
+};
+
+const NOBODY = { id: null, username: '', grants: new Map(), only: null };
+
+export const ANYBODY: Caller = { ...NOBODY, isAdmin: true, everywhere: 'MANAGE', via: 'none' };
+export const STRANGER: Caller = { ...NOBODY, isAdmin: false, everywhere: null, via: 'public' };
