@@ -7,8 +7,12 @@ export const up = (knex) =>
     username      text    not null unique,
     kind          text    not null default 'USER' check (kind in ('USER', 'SERVICE_ACCOUNT')),
     password_hash text,
+    -- Who signs in elsewhere is known by these two, never by a name that could be chosen there.
+    oidc_issuer   text,
+    oidc_subject  text,
     is_admin      boolean not null default false,
-    creation_timestamp bigint not null default now_ms()
+    creation_timestamp bigint not null default now_ms(),
+    unique (oidc_issuer, oidc_subject)
   );
 
   create table groups (
@@ -73,6 +77,21 @@ export const up = (knex) =>
   );
   create index access_tokens_user_id on access_tokens (user_id);
 
+  -- Failed attempts to sign in within a minute, of one user from one address, or of one user.
+  create table failed_logins (
+    attempt      text    primary key,
+    failures     integer not null,
+    window_start bigint  not null
+  );
+
+  -- How many requests of a caller all servers together had in a minute.
+  create table request_counts (
+    caller  text    not null,
+    minute  bigint  not null,
+    total   integer not null,
+    primary key (caller, minute)
+  );
+
   -- What was granted on a model by name follows it, and does not fall to a later model of the same name.
   create function move_model_grants() returns trigger language plpgsql as $$
   begin
@@ -98,5 +117,5 @@ export const down = (knex) =>
   drop trigger delete_model_grants on registered_models;
   drop trigger move_model_grants on registered_models;
   drop function move_model_grants;
-  drop table access_tokens, role_assignments, role_permissions, roles, group_members, groups, users;
+  drop table request_counts, failed_logins, access_tokens, role_assignments, role_permissions, roles, group_members, groups, users;
 `);

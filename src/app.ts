@@ -1,9 +1,10 @@
 import type { RequestListener } from 'node:http';
 import type { Logger } from 'pino';
-import type { Authentication } from './access/authenticate.ts';
 import { authorize } from './access/authorize.ts';
 import { ANYBODY, type Caller, STRANGER } from './access/caller.ts';
+import { sessionOf } from './access/sessions/cookies.ts';
 import { type LinkSettings, linksFor } from './artifacts/signed-urls.ts';
+import { followerOf, refusalsTo } from './audit.ts';
 import { changer } from './change.ts';
 import type { Services } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
@@ -14,29 +15,33 @@ import { addressModel } from './registry/address-model.ts';
 import { addressScope, refuseTracking, takeBasePath, UNNAMED } from './scopes/addressing.ts';
 import { emptied } from './scopes/entity.ts';
 
-export type AppSettings = Pick<Services, 'db' | 'blobs' | 'webhooks' | 'locations' | 'adoption'> & {
-  /** Null: everybody may do everything. */
-  authentication: Authentication | null;
+export type AppSettings = Pick<Services, 'db' | 'blobs' | 'webhooks' | 'locations' | 'adoption' | 'access' | 'audit'> & {
   links: LinkSettings;
   log: Logger;
   security: SecuritySettings;
 };
 
 /** The whole server as a request listener, not listening yet. */
-export function createApp({ links, log, security, authentication, ...given }: AppSettings): RequestListener {
-  const { db } = given;
+export function createApp({ links, log, security, ...given }: AppSettings): RequestListener {
+  const { db, access, audit } = given;
+  const authentication = access?.authentication ?? null;
   const onceKept: Services['onceKept'] = async (work) => work(db);
+  const onceUndone: Services['onceUndone'] = (work) => work(db);
   return serveEndpoints<Services>(endpoints, {
     log,
     security,
     changer,
+    follower: followerOf(audit),
+    failed: audit && authentication && refusalsTo({ db, audit, log, recognise: (req) => authentication.authenticate(req) }),
     takeBasePath,
     readdress: addressModel,
     services: async (req, endpoint) => {
       const servicesFor = async (caller: Caller): Promise<Services> => {
         const address = endpoint.scoped === false ? UNNAMED : await addressScope({ db, caller }, req);
         refuseTracking(address, endpoint);
-        return { ...given, links: linksFor(links, req), caller, onceKept, address, scope: address.scope };
+        const session = caller.via === 'session' ? sessionOf(req) : null;
+        const services = { ...given, links: linksFor(links, req), caller, onceKept, onceUndone, address, scope: address.scope };
+        return session === null ? services : { ...services, session };
       };
       if (authentication === null) return servicesFor(ANYBODY);
       if (endpoint.permission === 'public') return servicesFor(STRANGER);

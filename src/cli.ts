@@ -13,6 +13,7 @@ Commands; each has its own --help:
   gc                Removes for good what was deleted, and the bytes nothing refers to.
   verify            Reads stored files and compares them with their checksums.
   import-artifacts  Takes over the files of an existing MLflow artifact root.
+  audit             Proves that the audit is as it was written.
   download          Downloads a registered model version from a server, and checks it.
 
 Settings, as an option or as an environment variable [default]:
@@ -26,6 +27,7 @@ const COMMANDS: Record<string, (arguments_: string[]) => Promise<number>> = {
   gc: async (arguments_) => (await import('./commands/gc.ts')).gc(arguments_),
   verify: async (arguments_) => (await import('./commands/verify.ts')).verify(arguments_),
   'import-artifacts': async (arguments_) => (await import('./commands/import-artifacts.ts')).importCommand(arguments_),
+  audit: async (arguments_) => (await import('./commands/audit.ts')).audit(arguments_),
   download: async (arguments_) => (await import('./commands/download.ts')).download(arguments_),
 };
 

@@ -67,6 +67,9 @@ const schema = z.object({
     .refine((port) => port <= 65535, 'must be a whole number from 0 to 65535')
     .default(5000)
     .describe('Port to listen on; 0 takes a free one.'),
+  WORKERS: wholeNumber(1, 64)
+    .default(1)
+    .describe('How many processes answer requests, on one port. More than one use more than one processor.'),
   DATA_DIR: z.string().min(1, 'must not be empty').default('./data').describe('Folder of the embedded PostgreSQL and of artifacts.'),
   DATABASE_URL: z
     .string()
@@ -206,6 +209,25 @@ const schema = z.object({
     .min(12, 'must have at least 12 characters')
     .optional()
     .describe('Password of the first administrator. Default: the server prints a link by which it can be chosen, once.'),
+  AUDIT: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['on', 'off'], 'must be on or off'))
+    .optional()
+    .describe('on: every write, and who was refused what, is kept in an audit that can be proved (docs/audit.md). Default: as AUTH.'),
+  REQUESTS_PER_MINUTE: wholeNumber(0, 10_000_000)
+    .default(0)
+    .describe('Most requests of one caller in a minute, over all servers on the database, with AUTH on; 0 for any number.'),
+  OIDC_ISSUERS: list
+    .pipe(z.array(z.url({ protocol: /^https?$/, error: 'must be addresses that start with https://, with commas between them' })))
+    .describe(
+      'Addresses of OpenID Connect providers whose tokens (JWT) are taken, with AUTH on; people sign in at the first. Default: none.',
+    ),
+  OIDC_CLIENT_ID: z.string().default('model-commons').describe('What the OpenID Connect provider knows this server by.'),
+  OIDC_CLIENT_SECRET: z.string().optional().describe('Secret of OIDC_CLIENT_ID. Default: none, as for a public client.'),
+  OIDC_AUDIENCE: z.string().optional().describe('Audience that tokens must be for. Default: OIDC_CLIENT_ID.'),
+  OIDC_USERNAME_CLAIM: z.string().min(1).default('email').describe('Claim of a token that user names are taken from.'),
+  OIDC_GROUPS_CLAIM: z.string().min(1).default('groups').describe('Claim of a token that names the groups of its user.'),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -215,6 +237,7 @@ const schema = z.object({
 export type Config = Readonly<{
   host: string;
   port: number;
+  workers: number;
   /** Absolute path. */
   dataDir: string;
   databaseUrl: string | undefined;
@@ -226,6 +249,8 @@ export type Config = Readonly<{
   adoption: AdoptionSettings;
   webhooks: WebhookSettings;
   auth: AuthSettings;
+  /** Whether writes are kept in the audit. */
+  audit: boolean;
   logLevel: (typeof LOG_LEVELS)[number];
 }>;
 
@@ -242,7 +267,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = String(issue?.path[0]);
-    const shown = /_KEY$|_CONNECTION_STRING$|_PASSWORD$/.test(name)
+    const shown = /_KEY$|_CONNECTION_STRING$|_PASSWORD$|_SECRET$/.test(name)
       ? ''
       : ` (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))})`;
     throw new ConfigError(`${name}: ${issue?.message}${shown}. See --help.`);
@@ -261,6 +286,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   return Object.freeze({
     host: settings.HOST,
     port: settings.PORT,
+    workers: settings.WORKERS,
     dataDir,
     databaseUrl: settings.DATABASE_URL,
     artifactsUrl: settings.ARTIFACTS_URL ?? pathToFileURL(path.join(dataDir, 'artifacts')).href,
@@ -292,7 +318,21 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       maxWorkers: settings.MLFLOW_WEBHOOK_DELIVERY_MAX_WORKERS,
       logDays: settings.WEBHOOK_LOG_DAYS,
     },
-    auth: { on: settings.AUTH === 'on', adminUsername: settings.ADMIN_USERNAME, adminPassword: settings.ADMIN_PASSWORD },
+    auth: {
+      on: settings.AUTH === 'on',
+      adminUsername: settings.ADMIN_USERNAME,
+      adminPassword: settings.ADMIN_PASSWORD,
+      requestsPerMinute: settings.REQUESTS_PER_MINUTE,
+      oidc: {
+        issuers: settings.OIDC_ISSUERS,
+        clientId: settings.OIDC_CLIENT_ID,
+        clientSecret: settings.OIDC_CLIENT_SECRET,
+        audience: settings.OIDC_AUDIENCE ?? settings.OIDC_CLIENT_ID,
+        usernameClaim: settings.OIDC_USERNAME_CLAIM,
+        groupsClaim: settings.OIDC_GROUPS_CLAIM,
+      },
+    },
+    audit: (settings.AUDIT ?? settings.AUTH) === 'on',
     logLevel: settings.LOG_LEVEL,
   });
 }

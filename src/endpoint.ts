@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import type { Audit } from './access/audit/open.ts';
 import type { Caller } from './access/caller.ts';
+import type { Access } from './access/open.ts';
 import type { BlobStore } from './artifacts/blobs/blob-store.ts';
 import type { AdoptionSettings } from './artifacts/external-location.ts';
 import type { Links } from './artifacts/signed-urls.ts';
@@ -24,10 +26,18 @@ export type Services = {
   address: Address;
   links: Links;
   caller: Caller;
+  /** Null while login is off. */
+  access: Access | null;
+  /** The token of the browser session, when that is how the caller was recognised. */
+  session?: string;
   /** The caller may not know of what the request is about: it is to be looked for where there is nothing. */
   hidden?: true;
   /** Runs `work` once what the handler changes is sure to stay: at once, or after the transaction it is part of. `db` is then that of the server. */
   onceKept(work: (db: Db) => Promise<void> | void): Promise<void>;
+  /** Runs `work` when the handler is going to fail: at once, or after what it did is undone. */
+  onceUndone(work: (db: Db) => Promise<void>): Promise<void>;
+  /** Null while there is none. */
+  audit: Audit | null;
 };
 
 /** Declares a JSON endpoint; see platform/http/endpoint.ts for what derives from it. */

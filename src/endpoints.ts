@@ -1,6 +1,16 @@
+import { auditEndpoints } from './access/audit/routes.ts';
+import { olderGrantEndpoints } from './access/grants/older-routes.ts';
+import { principalGrantEndpoints } from './access/grants/principal-routes.ts';
+import { grantEndpoints } from './access/grants/routes.ts';
+import { groupEndpoints } from './access/groups/routes.ts';
+import { roleEndpoints } from './access/roles/routes.ts';
+import { sessionEndpoints } from './access/sessions/routes.ts';
+import { tokenEndpoints } from './access/tokens/routes.ts';
+import { userEndpoints } from './access/users/routes.ts';
 import { multipartEndpoints } from './artifacts/multipart-routes.ts';
 import { artifactEndpoints } from './artifacts/routes.ts';
 import type { Services } from './endpoint.ts';
+import { MlflowError } from './platform/errors.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
 import { aliasEndpoints } from './registry/aliases/routes.ts';
 import { manifestEndpoints } from './registry/model-versions/manifest-routes.ts';
@@ -22,9 +32,33 @@ import { runEndpoints } from './tracking/runs/routes.ts';
 const inWorkspace = (endpoints: AnyEndpoint<Services>[]): AnyEndpoint<Services>[] =>
   endpoints.map((endpoint) => ({ ...endpoint, inWorkspace: true }));
 
+/** What there is only while login is on: without it everybody may do everything, and who made an account then would have it later. */
+const withLogin = (endpoints: AnyEndpoint<Services>[]): AnyEndpoint<Services>[] =>
+  endpoints.map((endpoint) => {
+    const handler = endpoint.handler as (context: Services) => Promise<never>;
+    return {
+      ...endpoint,
+      async handler(context: Services) {
+        if (context.access === null)
+          throw new MlflowError('ENDPOINT_NOT_FOUND', `'${endpoint.op}' needs users, and this server has none: start it with AUTH=on.`);
+        return handler(context);
+      },
+    };
+  });
+
 /** Every endpoint there is. */
 export const endpoints: AnyEndpoint<Services>[] = [
   ...serverInfoEndpoints,
+  ...sessionEndpoints,
+  ...withLogin([
+    ...userEndpoints,
+    ...roleEndpoints,
+    ...grantEndpoints,
+    ...olderGrantEndpoints,
+    ...principalGrantEndpoints,
+    ...groupEndpoints,
+    ...tokenEndpoints,
+  ]),
   ...workspaceEndpoints,
   ...registryEndpoints,
   ...inWorkspace([
@@ -44,4 +78,5 @@ export const endpoints: AnyEndpoint<Services>[] = [
   ...promotionEndpoints,
   ...webhookEndpoints,
   ...webhookDeliveryEndpoints,
+  ...auditEndpoints,
 ];

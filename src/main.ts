@@ -1,9 +1,11 @@
+import cluster from 'node:cluster';
 import { once } from 'node:events';
 import type http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { openAccess } from './access/open.ts';
+import { type Audit, openAudit } from './access/audit/open.ts';
+import { type Access, openAccess } from './access/open.ts';
 import { createApp } from './app.ts';
 import { openBlobStore } from './artifacts/blobs/open.ts';
 import { sweepUploads } from './artifacts/sweep-uploads.ts';
@@ -14,6 +16,8 @@ import { migrate } from './platform/db/migrate.ts';
 import { closeServer, createServer, type Server } from './platform/http/server.ts';
 import { openLogger } from './platform/logger.ts';
 import { openWebhooks, type Webhooks } from './registry/webhooks/open.ts';
+import { stopSignal } from './stop-signal.ts';
+import { serveByWorkers, tellReady } from './workers.ts';
 
 const POOL_SIZE = 16;
 const SWEEP_MS = 3_600_000;
@@ -23,6 +27,7 @@ const SWEEP_MS = 3_600_000;
  * is still starting: PostgreSQL is never left running.
  */
 export async function serve(config: Config): Promise<void> {
+  if (config.workers > 1 && cluster.isPrimary) return serveByWorkers(config);
   const interrupted = stopSignal();
   const { log, flush } = await openLogger(config.logLevel);
   const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres(config.dataDir) : undefined;
@@ -33,13 +38,17 @@ export async function serve(config: Config): Promise<void> {
       await embedded?.stop();
       process.exit(0);
     }
-    const { server, db, webhooks } = started;
-    process.stdout.write(banner(config, server.http));
+    const { server, db, webhooks, access, audit } = started;
+    const text = banner(config, server.http, access);
+    if (cluster.isWorker) tellReady({ banner: text });
+    else process.stdout.write(text);
     void interrupted
       .then(async ({ signal }) => {
         log.info({ signal }, 'stopping');
         await closeServer(server);
         await webhooks.stop();
+        access?.stop();
+        await audit?.stop();
         await db.end();
         await embedded?.stop();
         return 0;
@@ -59,7 +68,7 @@ export async function serve(config: Config): Promise<void> {
   }
 }
 
-type Started = { server: Server; db: pg.Pool; webhooks: Webhooks };
+type Started = { server: Server; db: pg.Pool; webhooks: Webhooks; access: Access | null; audit: Audit | null };
 
 async function start(config: Config, databaseUrl: string, log: Logger): Promise<Started> {
   const applied = await migrate(databaseUrl);
@@ -71,20 +80,14 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
   });
   const webhooks = await openWebhooks(db, config.webhooks, log);
   const { links, locations, adoption, security } = config;
-  const authentication = await openAccess(db, config.auth);
-  const server = createServer(createApp({ db, blobs, webhooks, links, locations, adoption, log, security, authentication }));
+  const access = await openAccess(db, config.auth);
+  const audit = config.audit ? openAudit(db, log) : null;
+  const server = createServer(createApp({ db, blobs, webhooks, links, locations, adoption, log, security, access, audit }));
   await listen(server.http, config);
   const sweep = () => sweepUploads(db, blobs).catch((error: Error) => log.warn({ err: error }, 'abandoned uploads could not be removed'));
   void sweep();
   setInterval(sweep, SWEEP_MS).unref();
-  return { server, db, webhooks };
-}
-
-/** Resolves at the first SIGINT or SIGTERM; further ones change nothing (npm passes the terminal's on, so the same Ctrl-C may come twice). */
-function stopSignal(): Promise<{ signal: NodeJS.Signals }> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve({ signal }));
-  });
+  return { server, db, webhooks, access, audit };
 }
 
 async function listen(server: http.Server, { host, port }: Config): Promise<void> {
@@ -101,19 +104,26 @@ async function listen(server: http.Server, { host, port }: Config): Promise<void
   }
 }
 
-function banner({ host, dataDir, databaseUrl, artifactsUrl }: Config, server: http.Server): string {
+function banner({ host, dataDir, databaseUrl, artifactsUrl }: Config, server: http.Server, access: Access | null): string {
   const { port } = server.address() as AddressInfo;
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   const address = `http://${reachable}:${port}`;
+  const login =
+    access === null
+      ? 'off: everybody who reaches this address may do everything (AUTH=on changes that)'
+      : access.setupToken === null
+        ? 'on'
+        : `on; choose the password of the administrator, within 24 hours, at\n             ${address}/setup?token=${access.setupToken}`;
   const database = databaseUrl === undefined ? `embedded PostgreSQL in ${dataDir}` : `PostgreSQL at ${new URL(databaseUrl).host}`;
   return `
 Model Commons is ready at ${address}
   database   ${database}
   artifacts  ${artifactsUrl}
+  login      ${login}
 
 Point an MLflow client at it, in the shell or in Python:
   export MLFLOW_TRACKING_URI=${address}
   mlflow.set_tracking_uri("${address}")
-
+${access === null ? '' : 'and say who you are by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or by MLFLOW_TRACKING_TOKEN.\n'}
 `;
 }

@@ -1,29 +1,22 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Db } from '../platform/db/database.ts';
-import { MlflowError } from '../platform/errors.ts';
 import { LEVELS, type Level } from '../platform/permission.ts';
 import type { Caller } from './caller.ts';
-import { type CallerRow, findCaller, findCallerOfToken, recordTokenUse, type TokenRow, toGrants } from './callers-store.ts';
+import { type CallerRow, findCaller, findCallerById, findCallerOfToken, recordTokenUse, type TokenRow, toGrants } from './callers-store.ts';
+import { permissionDenied } from './can.ts';
+import { recordFailedLogin, refuseGuessing } from './failed-logins.ts';
 import { compileGrants, type Grant } from './grants.ts';
+import { sha256Of, TOKEN_PREFIX } from './new-token.ts';
+import type { Oidc } from './oidc/open.ts';
 import { verifyPassword } from './passwords.ts';
+import type { RateLimit } from './rate-limit.ts';
+import { isCsrfToken, sessionOf } from './sessions/cookies.ts';
+import { unauthenticated } from './unauthenticated.ts';
 
 /** For so long a change of rights, a new password or a withdrawn token may go unnoticed by a server that did not make it. */
 const KNOWN_FOR_MS = 1000;
 const MOST_KNOWN = 10_000;
-const MAX_HEADER = 8192;
-
-const TOKEN_PREFIX = 'mct_';
-
-/** A new token, to be shown once, and what is kept of it. */
-export function newToken(): { token: string; sha256: Buffer } {
-  const token = TOKEN_PREFIX + randomBytes(32).toString('base64url');
-  return { token, sha256: sha256(token) };
-}
-
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-export const unauthenticated = (message: string) => new MlflowError('UNAUTHENTICATED', message);
+const MAX_CREDENTIALS = 16_384;
 
 const NOBODY =
   'You are not authenticated. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to an account of this server.';
@@ -35,46 +28,85 @@ type Known = { caller: Caller; until: number; passwordHash: string | null };
 export type Authentication = {
   /** The caller of a request, with rights that may be a second old unless `fresh`. Rejects with UNAUTHENTICATED. */
   authenticate(req: IncomingMessage, fresh?: 'fresh'): Promise<Caller>;
+  /** The id of the user whose password it is. Rejects with UNAUTHENTICATED, or REQUEST_LIMIT_EXCEEDED after too many wrong ones. */
+  verify(username: string, password: string, req: IncomingMessage): Promise<{ id: number }>;
 };
 
 /**
- * Recognises callers by the Authorization header: a password or a token as Basic, a token as Bearer. What was found is good for a second; a password is
- * hashed only when it was not the one of the second before, so that scripts which send it with every request cost no more than a token does.
+ * Recognises callers by the Authorization header (a password or a token as Basic, a token or a JWT as Bearer) or by the cookie of a browser session. What
+ * was found is good for a second; a password is hashed only when it was not the one of the second before, so that scripts which send it with every request
+ * cost no more than a token does.
  */
-export function openAuthentication(db: Db): Authentication {
+export function openAuthentication(db: Db, oidc: Oidc | null, rateLimit: RateLimit | null): Authentication {
   const known = new Map<string, Known>();
 
-  async function look(header: string, before: Known | undefined): Promise<Known> {
-    const credentials = readCredentials(header);
-    if (credentials.token !== undefined) {
-      const row = await findCallerOfToken(db, sha256(credentials.token), ['PERSONAL']);
-      if (!row) throw unauthenticated(WRONG);
-      void recordTokenUse(db, row.token_id).catch(() => {});
-      return { caller: callerOfToken(row), until: performance.now() + KNOWN_FOR_MS, passwordHash: null };
+  async function verified(username: string, password: string, req: IncomingMessage, before?: Known): Promise<CallerRow> {
+    const row = await findCaller(db, username);
+    if (before && row !== null && row.password_hash !== null && row.password_hash === before.passwordHash) return row;
+    const address = req.socket.remoteAddress ?? '';
+    await refuseGuessing(db, username, address);
+    if (!(await verifyPassword(password, row?.password_hash ?? null)) || row === null) {
+      await recordFailedLogin(db, username, address);
+      throw unauthenticated(WRONG);
     }
-    const row = await findCaller(db, credentials.username);
-    const isVerified = before !== undefined && row !== null && row.password_hash !== null && row.password_hash === before.passwordHash;
-    if (!isVerified && !(await verifyPassword(credentials.password, row?.password_hash ?? null))) throw unauthenticated(WRONG);
+    return row;
+  }
+
+  async function ofToken(token: string, kind: 'PERSONAL' | 'SESSION'): Promise<Caller> {
+    const row = await findCallerOfToken(db, sha256Of(token), [kind]);
     if (!row) throw unauthenticated(WRONG);
-    return { caller: callerOf(row, 'password'), until: performance.now() + KNOWN_FOR_MS, passwordHash: row.password_hash };
+    if (kind === 'SESSION') return callerOf(row, 'session');
+    void recordTokenUse(db, row.token_id).catch(() => {});
+    return callerOfToken(row);
+  }
+
+  async function look(req: IncomingMessage, before: Known | undefined): Promise<Omit<Known, 'until'>> {
+    const { authorization } = req.headers;
+    const session = sessionOf(req);
+    if (authorization === undefined) {
+      if (session === null) throw unauthenticated(NOBODY);
+      return { caller: await ofToken(session, 'SESSION'), passwordHash: null };
+    }
+    const credentials = readCredentials(authorization);
+    if (credentials.token === undefined) {
+      const row = await verified(credentials.username, credentials.password, req, before);
+      return { caller: callerOf(row, 'password'), passwordHash: row.password_hash };
+    }
+    if (credentials.token.startsWith(TOKEN_PREFIX) || oidc === null)
+      return { caller: await ofToken(credentials.token, 'PERSONAL'), passwordHash: null };
+    const row = await findCallerById(db, await oidc.verifyToken(credentials.token));
+    if (!row) throw unauthenticated(WRONG);
+    return { caller: callerOf(row, 'oidc'), passwordHash: null };
   }
 
   return {
     async authenticate(req, fresh) {
-      const header = req.headers.authorization;
-      if (header === undefined) throw unauthenticated(NOBODY);
-      if (header.length > MAX_HEADER) throw unauthenticated(WRONG);
-      const before = known.get(header);
-      if (before && !fresh && performance.now() < before.until) return before.caller;
-      const found = await look(header, before).catch((error: unknown) => {
-        known.delete(header);
-        throw error;
-      });
-      if (known.size >= MOST_KNOWN) known.clear();
-      known.set(header, found);
-      return found.caller;
+      const credentials = req.headers.authorization ?? `session ${sessionOf(req) ?? ''}`;
+      if (credentials.length > MAX_CREDENTIALS) throw unauthenticated(WRONG);
+      const before = known.get(credentials);
+      let caller = before?.caller;
+      if (!before || fresh || performance.now() >= before.until) {
+        const found = await look(req, before).catch((error: unknown) => {
+          known.delete(credentials);
+          throw error;
+        });
+        if (known.size >= MOST_KNOWN) known.clear();
+        known.set(credentials, { ...found, until: performance.now() + KNOWN_FOR_MS });
+        caller = found.caller;
+      }
+      if (!caller) throw unauthenticated(NOBODY);
+      if (caller.via === 'session') refuseForgedWrite(req);
+      if (!fresh) rateLimit?.count(caller);
+      return caller;
     },
+    verify: (username, password, req) => verified(username, password, req),
   };
+}
+
+/** Browsers send the cookie of a session with whatever a page makes them send: only our own pages know the token that belongs to it. */
+function refuseForgedWrite(req: IncomingMessage): void {
+  if (req.method === 'GET' || req.method === 'HEAD' || isCsrfToken(sessionOf(req) ?? '', req.headers['x-csrf-token'])) return;
+  throw permissionDenied('A write of a browser session needs the header X-CSRF-Token, with csrf_token of GET /api/1.0/session.');
 }
 
 type Credentials = { token: string; username?: undefined } | { token?: undefined; username: string; password: string };
@@ -93,8 +125,10 @@ function readCredentials(header: string): Credentials {
 }
 
 /** The caller that a user is, without the limits of a token. */
-export function callerOf({ id, username, is_admin: isAdmin, grants }: CallerRow, via: Caller['via']): Caller {
-  return { id, username, isAdmin, via, grants: compileGrants(toGrants(grants)), everywhere: isAdmin ? 'MANAGE' : null, only: null };
+export function callerOf(row: CallerRow, via: Caller['via']): Caller {
+  const { id, username, is_admin: isAdmin, is_service_account: isServiceAccount } = row;
+  const rights = { grants: compileGrants(toGrants(row.grants)), everywhere: isAdmin ? ('MANAGE' as const) : null, only: null };
+  return { id, username, isAdmin, isServiceAccount, via, ...rights };
 }
 
 /** A token allows what its user may do, within its own limits; one that has limits administers nothing. */
@@ -105,6 +139,7 @@ function callerOfToken(row: TokenRow): Caller {
   return {
     ...caller,
     isAdmin: false,
+    limited: true,
     only: scopes && new Set(scopes),
     ...(permission && {
       everywhere: row.is_admin ? permission : null,

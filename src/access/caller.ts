@@ -7,10 +7,14 @@ export type Caller = Rights & {
   username: string;
   /** May administer the server: make users, workspaces and registries, and read the audit. */
   isAdmin: boolean;
+  /** A program's account: it may say in whose name it acts. */
+  isServiceAccount?: boolean;
   /** How the caller was recognised: `none` while login is off, `public` at an endpoint that is for anybody. */
   via: 'none' | 'public' | 'password' | 'token' | 'session' | 'oidc';
   /** Of the token, when it was one. */
   tokenId?: string;
+  /** A token that allows less than its user may do: it makes no other tokens. */
+  limited?: true;
 };
 
 const NOBODY = { id: null, username: '', grants: new Map(), only: null };

@@ -3,10 +3,17 @@ import type { Level } from '../platform/permission.ts';
 import type { Grant } from './grants.ts';
 
 /** A user as authentication needs it, with all that was granted to it: by name, by its roles, and by those of its groups. */
-export type CallerRow = { id: number; username: string; password_hash: string | null; is_admin: boolean; grants: GrantRow[] };
+export type CallerRow = {
+  id: number;
+  username: string;
+  password_hash: string | null;
+  is_admin: boolean;
+  is_service_account: boolean;
+  grants: GrantRow[];
+};
 type GrantRow = [scope: number, type: string, pattern: string, permission: Grant['permission']];
 
-const COLUMNS = `u.id, u.username, u.password_hash, u.is_admin,
+const COLUMNS = `u.id, u.username, u.password_hash, u.is_admin, u.kind = 'SERVICE_ACCOUNT' as is_service_account,
   coalesce((
     select json_agg(json_build_array(r.scope_id, p.resource_type, p.resource_pattern, p.permission))
     from roles r join role_permissions p on p.role_id = r.id
@@ -23,6 +30,12 @@ const BY_NAME = statement('caller_by_name', `select ${COLUMNS} from users u wher
 
 export async function findCaller(db: Db, username: string): Promise<CallerRow | null> {
   return (await run<CallerRow>(db, BY_NAME, { username }))[0] ?? null;
+}
+
+const BY_ID = statement('caller_by_id', `select ${COLUMNS} from users u where u.id = :id::bigint`);
+
+export async function findCallerById(db: Db, id: number): Promise<CallerRow | null> {
+  return (await run<CallerRow>(db, BY_ID, { id }))[0] ?? null;
 }
 
 /** The user of a token, with what the token itself limits. */

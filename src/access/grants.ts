@@ -16,7 +16,7 @@ export type StoredPermission = Level | 'DENY' | 'NO_PERMISSIONS';
 export type Grant = { scope: number; type: string; pattern: string; permission: StoredPermission };
 
 type Granted = 'DENY' | Level | null;
-type OfType = { exact: Map<string, Granted>; patterns: { matches: RegExp; like: string; permission: Granted }[] };
+type OfType = { exact: Map<string, Granted>; patterns: { matches(id: string): boolean; like: string; permission: Granted }[] };
 type OfScope = { whole: Granted; types: Map<string, OfType> };
 
 /** What was granted to a caller, ready to be asked. */
@@ -69,19 +69,29 @@ export function compileGrants(rows: Grant[]): Grants {
   return grants;
 }
 
-function readPattern(pattern: string): { matches: RegExp; like: string } {
+function readPattern(pattern: string): { matches(id: string): boolean; like: string } {
   const parts = pattern.split('*');
-  return {
-    matches: new RegExp(`^${parts.map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&')).join('.*')}$`, 's'),
-    like: parts.map((part) => part.replace(/[\\%_]/g, '\\$&')).join('%'),
-  };
+  return { matches: (id) => isInOrder(parts, id), like: parts.map((part) => part.replace(/[\\%_]/g, '\\$&')).join('%') };
+}
+
+/** True when a text is these parts with anything between them. In linear time, which a RegExp of many `.*` is not. */
+function isInOrder(parts: string[], text: string): boolean {
+  const [first = '', last = ''] = [parts[0], parts.at(-1)];
+  if (!text.startsWith(first) || !text.endsWith(last)) return false;
+  let at = first.length;
+  for (const part of parts.slice(1, -1)) {
+    const found = text.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at + last.length <= text.length;
 }
 
 function grantedOn(types: OfScope['types'] | undefined, type: string, id: string): Granted {
   const ofType = types?.get(type);
   if (!ofType) return null;
   return ofType.patterns.reduce(
-    (sum, { matches, permission }) => (matches.test(id) ? both(sum, permission) : sum),
+    (sum, { matches, permission }) => (matches(id) ? both(sum, permission) : sum),
     ofType.exact.get(id) ?? null,
   );
 }
@@ -94,6 +104,12 @@ export function levelOnScope(rights: Rights, scope: GuardedScope): Level | null 
   return both(both(whole, rights.everywhere), scope.openToRead ? 'READ' : null) as Level | null;
 }
 
+/** The ids of the scopes that a caller manages as a whole; null for all there are. */
+export function managedScopes({ everywhere, grants, only }: Rights): number[] | null {
+  if (everywhere === 'MANAGE') return only && [...only];
+  return [...grants].filter(([id, { whole }]) => whole === 'MANAGE' && (only === null || only.has(id))).map(([id]) => id);
+}
+
 /** What follows for a thing from what may be done with its scope. */
 function inherited(rights: Rights, scope: GuardedScope): Level | null {
   const level = levelOnScope(rights, scope);
@@ -103,12 +119,16 @@ function inherited(rights: Rights, scope: GuardedScope): Level | null {
 }
 
 /** What a caller may do with a thing, or null for nothing. A DENY on it, or on all of its kind, is not outdone by what holds for the whole. */
-export function levelOn(rights: Rights, { scope, type, id, whole }: Resource): Level | null {
+export function levelOn(rights: Rights, resource: Resource): Level | null {
+  const permission = permissionOn(rights, resource);
+  return permission === 'DENY' ? null : permission;
+}
+
+/** As `levelOn`, but tells what is denied from what was not granted. */
+export function permissionOn(rights: Rights, { scope, type, id, whole }: Resource): Level | 'DENY' | null {
   if (isOutside(rights, scope)) return null;
   const own = grantedOn(rights.grants.get(scope.id)?.types, type, id);
-  if (own === 'DENY') return null;
-  const above = whole ? levelOn(rights, { scope, ...whole }) : inherited(rights, scope);
-  return both(own, above) as Level | null;
+  return own === 'DENY' ? own : both(own, whole ? levelOn(rights, { scope, ...whole }) : inherited(rights, scope));
 }
 
 /** True when a caller has been given anything in a scope, or may read it all: else it is as if it were not there. */

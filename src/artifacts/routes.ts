@@ -30,6 +30,7 @@ const downloadArtifact = streamEndpoint({
   method: 'GET',
   path: '/mlflow-artifacts/artifacts/*path',
   effect: 'read',
+  audited: 'shared',
   input: z.object({ path: z.string() }),
   permission: canAtPath('READ', (input: { path: string }) => input.path),
   async handler({ input, req, res, log, ...services }) {

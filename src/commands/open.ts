@@ -20,6 +20,16 @@ export const SETTINGS_HELP = `Reads the same settings as the server, as an optio
  * the work then stops at the next place that leaves everything whole. Gives the exit code: the one of `work`, or 1 when it was stopped.
  */
 export async function withServerData(settings: string[], work: (opened: Opened) => Promise<number>): Promise<number> {
+  return withDatabase(settings, async ({ db, config, signal }) => {
+    const blobs = await openBlobStore(config.artifactsUrl, config.artifactStores).catch((error: Error) => {
+      throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
+    });
+    return work({ db, blobs, config, signal });
+  });
+}
+
+/** As `withServerData`, for what needs the database alone. */
+export async function withDatabase(settings: string[], work: (opened: Omit<Opened, 'blobs'>) => Promise<number>): Promise<number> {
   const config = readConfig(settings);
   return untilStopped(async (signal) => {
     const embedded = config.databaseUrl === undefined ? await joinEmbeddedPostgres(config.dataDir) : undefined;
@@ -34,15 +44,17 @@ export async function withServerData(settings: string[], work: (opened: Opened) 
   });
 }
 
-async function onDatabase(url: string, config: Config, signal: AbortSignal, work: (opened: Opened) => Promise<number>): Promise<number> {
+async function onDatabase(
+  url: string,
+  config: Config,
+  signal: AbortSignal,
+  work: (opened: Omit<Opened, 'blobs'>) => Promise<number>,
+): Promise<number> {
   await checkSchema(url);
-  const blobs = await openBlobStore(config.artifactsUrl, config.artifactStores).catch((error: Error) => {
-    throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
-  });
   const db = openPool(url, POOL_SIZE);
   db.on('error', () => {});
   try {
-    return await work({ db, blobs, config, signal });
+    return await work({ db, config, signal });
   } finally {
     await db.end();
   }

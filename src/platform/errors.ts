@@ -2,7 +2,7 @@ type Kind = { status: number; sqlstate?: string; errorClass?: string };
 
 /**
  * The error codes we answer with, with the HTTP status, `sqlstate` and `error_class` the stock server gives them (mlflow/exceptions.py,
- * ERROR_CODE_TO_HTTP_STATUS). All are names of MLflow's own ErrorCode enum: 1.x clients cannot read any other.
+ * ERROR_CODE_TO_HTTP_STATUS). All are names of MLflow's own ErrorCode enum: clients cannot read any other (for 1.x see http/reply.ts).
  * INVALID_STATE is 500 there, and clients retry a 500 for minutes, so here it is 409 (docs/differences.md).
  */
 const CODES = {
@@ -32,6 +32,8 @@ export class MlflowError extends Error {
   readonly code: ErrorCode;
   readonly status: number;
   readonly kind: Kind;
+  /** Seconds after which trying again may help. */
+  retryAfter?: number;
 
   /** `status` only where HTTP has a closer one than the code's own: 405, 413, 416; `kind` only where MLflow has a closer one. */
   constructor(code: ErrorCode, message: string, status: number = CODES[code].status, kind: Kind = CODES[code]) {
@@ -61,6 +63,16 @@ export const malformedRequest = (message: string) => new MlflowError('MALFORMED_
 export const alreadyExists = (message: string) => new MlflowError('RESOURCE_ALREADY_EXISTS', message);
 export const doesNotExist = (message: string) => new MlflowError('RESOURCE_DOES_NOT_EXIST', message);
 export const invalidState = (message: string) => new MlflowError('INVALID_STATE', message);
+
+/** What is looked for, or null when that throws RESOURCE_DOES_NOT_EXIST. */
+export async function ifThere<T>(found: Promise<T>): Promise<T | null> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof MlflowError && error.code === 'RESOURCE_DOES_NOT_EXIST') return null;
+    throw error;
+  }
+}
 
 // The literal suffix of the stock server's request errors (mlflow/server/handlers.py, _validate_param_against_schema).
 export const SEE_DOCS = ' See the API docs for more information about request parameters.';

@@ -8,7 +8,7 @@ export async function openLogger(level: string): Promise<{ log: Logger; flush: (
     const stream = pretty({
       sync: true,
       singleLine: true,
-      ignore: 'pid,hostname,op,method,path,status,ms',
+      ignore: 'pid,hostname,op,method,path,status,ms,requestId',
       messageFormat: (line, key) => (line.op ? `${line.method} ${line.path} ${line.status} ${line.ms} ms` : String(line[key])),
     });
     return { log: pino({ level, base: null }, stream), flush: () => {} };

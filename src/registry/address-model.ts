@@ -96,10 +96,11 @@ const SELECTS = ['=', 'LIKE', 'ILIKE', 'IN'];
 /** An answer about models with `prefix` in front of their names. */
 export function withPrefix<Output>(output: Output, prefix: string): Output {
   if (typeof output !== 'object' || output === null) return output;
-  const { registered_model, model_version, model_versions, registered_models, ...rest } = output as Answer;
+  const { registered_model, registered_model_permission, model_version, model_versions, registered_models, ...rest } = output as Answer;
   return {
     ...rest,
     ...(registered_model && { registered_model: prefixed(registered_model, prefix) }),
+    ...(registered_model_permission && { registered_model_permission: prefixed(registered_model_permission, prefix) }),
     ...(model_version && { model_version: prefixed(model_version, prefix) }),
     ...(registered_models && { registered_models: registered_models.map((model) => prefixed(model, prefix)) }),
     ...(model_versions && { model_versions: model_versions.map((version) => prefixed(version, prefix)) }),
@@ -107,7 +108,13 @@ export function withPrefix<Output>(output: Output, prefix: string): Output {
 }
 
 type Named = { name: string; latest_versions?: Named[] };
-type Answer = { registered_model?: Named; model_version?: Named; registered_models?: Named[]; model_versions?: Named[] };
+type Answer = {
+  registered_model?: Named;
+  registered_model_permission?: Named;
+  model_version?: Named;
+  registered_models?: Named[];
+  model_versions?: Named[];
+};
 
 const prefixed = (named: Named, prefix: string): Named => ({
   ...named,

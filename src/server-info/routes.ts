@@ -26,7 +26,7 @@ const home = streamEndpoint({
   effect: 'read',
   scoped: false,
   input: z.object({}),
-  permission: 'authenticated',
+  permission: 'public',
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/html; charset=utf-8');
     res.setHeader('Content-Security-Policy', "default-src 'none'");

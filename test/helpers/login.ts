@@ -1,5 +1,7 @@
 import request from 'supertest';
-import { newToken } from '../../src/access/authenticate.ts';
+import { newToken } from '../../src/access/new-token.ts';
+import type { AuthSettings } from '../../src/access/open.ts';
+import { readConfig } from '../../src/config.ts';
 import { startTestServer } from './server.ts';
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery' };
@@ -8,11 +10,10 @@ type Body = Record<string, unknown> | unknown[] | string;
 type GrantTo = { scope: string; type: string; pattern?: string; permission: string };
 
 /** A test server with login on. `as` makes a user with these grants, and what sends its requests, by a token of its own. */
-export async function startServerWithLogin() {
-  const server = await startTestServer(undefined, {}, undefined, undefined, undefined, {
-    on: true,
-    adminUsername: ADMIN.username,
-    adminPassword: ADMIN.password,
+export async function startServerWithLogin(settings: Partial<AuthSettings> = {}) {
+  const server = await startTestServer(undefined, { timeoutSeconds: 1 }, undefined, undefined, undefined, {
+    ...readConfig([], { AUTH: 'on', ADMIN_USERNAME: ADMIN.username, ADMIN_PASSWORD: ADMIN.password }).auth,
+    ...settings,
   });
 
   async function tokenOf(username: string, limits: { scopes?: string[]; permission?: string } = {}): Promise<string> {

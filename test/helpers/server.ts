@@ -7,6 +7,7 @@ import pg from 'pg';
 import { pino } from 'pino';
 import request from 'supertest';
 import { afterAll, inject } from 'vitest';
+import { openAudit } from '../../src/access/audit/open.ts';
 import { type AuthSettings, openAccess } from '../../src/access/open.ts';
 import { createApp } from '../../src/app.ts';
 import type { BlobStore } from '../../src/artifacts/blobs/blob-store.ts';
@@ -33,6 +34,7 @@ export async function startTestServer(
   store?: BlobStore,
   adoption: AdoptionSettings = readConfig([], {}).adoption,
   auth: AuthSettings = readConfig([], {}).auth,
+  audited = auth.on,
 ) {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
@@ -44,9 +46,10 @@ export async function startTestServer(
   const blobs = store ?? (await openLocalStore(artifactDir));
   const log = pino({ level: 'silent' });
   const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
-  const authentication = await openAccess(db, auth);
+  const access = await openAccess(db, auth);
+  const audit = audited ? openAudit(db, log, 100) : null;
   const { http: server } = createServer(
-    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, adoption, log, security, authentication }),
+    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, adoption, log, security, access, audit }),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -55,6 +58,8 @@ export async function startTestServer(
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await hooks.stop();
+    access?.stop();
+    await audit?.stop();
     await db.end();
     await fs.rm(artifactDir, { recursive: true, force: true });
   });

@@ -104,6 +104,11 @@ export async function transaction<T>(db: Db, work: (tx: Db) => Promise<T>): Prom
   }
 }
 
+/** After a statement that failed, by who is going to throw: makes a transaction that it was part of one in which it can be asked why. It keeps nothing. */
+export async function undo(db: Db): Promise<void> {
+  if (!('totalCount' in db)) await db.query('rollback; begin');
+}
+
 /** True when `error` is Postgres's refusal `code` (SQLSTATE). */
 export const isDatabaseError = (error: unknown, code: string): boolean => error instanceof pg.DatabaseError && error.code === code;
 

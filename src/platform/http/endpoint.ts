@@ -18,6 +18,11 @@ export type Declared = {
   scoped?: false;
   /** True for what only workspaces have: experiments, runs, logged models, artifacts. */
   inWorkspace?: true;
+  /**
+   * How a request gets into the audit, where it is not as usual: a write has its event in its own transaction, or `after` it when it waits for more than the
+   * database, as streams do; `never` for a part of what has an event as a whole. `shared`: a read that is counted when it is of a version of a registry.
+   */
+  audited?: 'after' | 'never' | 'shared';
   /** The field of the input that names a registered model: `<registry>.<model>` there makes the request one for that registry. */
   model?: string;
 };
@@ -47,6 +52,8 @@ export type Endpoint<Services, Input extends z.ZodObject = z.ZodObject, Output e
   webhookEvents?: WebhookEvents<Services, z.output<Input>, z.input<Output>>;
   /** What was made, which the caller then has every right on: the `Resource` of access/grants.ts. */
   makes?(context: Context<Services, z.output<Input>> & { output: z.input<Output> }): unknown;
+  /** How what is written looks, for the audit: asked before and, with the output, after it, in its transaction. Null for what is not there. */
+  state?(context: Context<Services, z.output<Input>> & { output?: z.input<Output> | undefined }): Promise<unknown> | unknown;
   handler(context: Context<Services, z.output<Input>>): Promise<z.input<Output>>;
 };
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express from 'express';
 import type { Logger } from 'pino';
@@ -33,11 +34,28 @@ export type Wiring<Services> = {
   changer(
     endpoint: Endpoint<Services>,
     context: Services & { input: unknown },
+    req: IncomingMessage,
   ): (<Output>(change: (services: Services) => Promise<Output>) => Promise<Output>) | undefined;
+  /** What is to be done after each success of an endpoint that ran in no such transaction, if anything; asked once. */
+  follower(
+    endpoint: AnyEndpoint<Services>,
+  ): ((context: Services & { input: unknown }, req: IncomingMessage, output: unknown) => Promise<void>) | undefined;
+  /** Told of what failed before the caller is; `context` is null when it failed before there was one. Null when nobody wants to know. */
+  failed:
+    | ((
+        endpoint: AnyEndpoint<Services> | null,
+        context: (Services & { input: unknown }) | null,
+        req: IncomingMessage,
+        error: unknown,
+      ) => Promise<void>)
+    | null;
 };
 
 /** The services and input to go on with, and how the output is said in the words of the request. */
 type Readdressed<Services> = { services: Services; input: Record<string, unknown>; answer<Output>(output: Output): Output };
+
+/** How far a request got before it failed. */
+type Reached<Services> = { context: Services | null; input: Record<string, unknown> };
 
 type Listener = (req: IncomingMessage, res: ServerResponse, path: string, params: Record<string, string>) => void;
 
@@ -65,8 +83,14 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
       }
     }
   }
+  const recognise = async (req: IncomingMessage): Promise<void> => {
+    await wiring.login?.recognise(req).catch(async (error: unknown) => {
+      await wiring.failed?.(null, null, req, error);
+      throw error;
+    });
+  };
   const refuseMethod = async (req: IncomingMessage, res: ServerResponse, path: string, methods: Set<string>) => {
-    await wiring.login?.recognise(req);
+    await recognise(req);
     res.setHeader('Allow', allowOf(methods));
     throw new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405);
   };
@@ -74,7 +98,7 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
     if (isPattern(path)) app.all(path, (req, res) => refuseMethod(req, res, path, methods));
   }
   app.use(async (req) => {
-    await wiring.login?.recognise(req);
+    await recognise(req);
     throw notFound(req.method, req.path);
   });
   app.use((error: unknown, req: express.Request, res: express.Response, _next: express.NextFunction) => {
@@ -84,6 +108,7 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
   return (req, res) => {
     // Java's client makes `//api/...` of a base URL with a trailing slash.
     wiring.takeBasePath(req);
+    res.setHeader('X-Request-Id', nameRequest(req));
     if (req.url?.startsWith('//')) req.url = req.url.replace(/^\/+/, '/');
     const path = pathOf(req);
     const methods = allowed.get(path);
@@ -96,6 +121,14 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
     if (methods) return void refuseMethod(req, res, path, methods).catch((error: unknown) => replyError(error, req, res, wiring.log));
     app(req, res);
   };
+}
+
+/** The id of a request for logs and audit: the one that a proxy or client gave it, if it is a sane one, else a new one. It is in `req.headers` from here on. */
+function nameRequest(req: IncomingMessage): string {
+  const given = req.headers['x-request-id'];
+  const id = typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+  req.headers['x-request-id'] = id;
+  return id;
 }
 
 const isPattern = (path: string) => path.includes(':') || path.includes('*');
@@ -111,24 +144,41 @@ function pathsOf(endpoint: Declared): string[] {
   return bases.map((base) => base + endpoint.path);
 }
 
-function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, readdress, login, changer }: Wiring<Services>): Listener {
+function listenerOf<Services>(endpoint: AnyEndpoint<Services>, wiring: Wiring<Services>): Listener {
+  const { log, services, readdress, login, changer, failed } = wiring;
+  const follow = wiring.follower(endpoint);
   const reader = inputReader(endpoint.input);
-  const subjectOf = async (req: IncomingMessage, available: Services, input: Record<string, unknown>): Promise<Readdressed<Services>> => {
+  const subjectOf = async (
+    req: IncomingMessage,
+    available: Services,
+    input: Record<string, unknown>,
+    reached: Reached<Services>,
+  ): Promise<Readdressed<Services>> => {
     const subject = (endpoint.model !== undefined && (await readdress(available, endpoint, input))) || {
       services: available,
       input,
       answer: <Output>(output: Output) => output,
     };
-    return login === null
-      ? subject
-      : { ...subject, services: await login.authorize(req, endpoint, { ...subject.services, input: subject.input }) };
+    reached.context = subject.services;
+    reached.input = subject.input;
+    if (login === null) return subject;
+    reached.context = await login.authorize(req, endpoint, { ...subject.services, input: subject.input });
+    return { ...subject, services: reached.context };
   };
-  const answer = async (req: IncomingMessage, res: ServerResponse, params: Record<string, string>): Promise<void> => {
+  const answer = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    params: Record<string, string>,
+    reached: Reached<Services>,
+  ): Promise<void> => {
     const available = await services(req, endpoint);
+    reached.context = available;
     const query = queryOf(req);
     if (endpoint.kind === 'stream') {
-      const subject = await subjectOf(req, available, reader.fromQuery(query, params));
-      return endpoint.handler({ ...subject.services, input: subject.input, req, res, log });
+      const subject = await subjectOf(req, available, reader.fromQuery(query, params), reached);
+      await endpoint.handler({ ...subject.services, input: subject.input, req, res, log });
+      if (follow && res.statusCode < 400) await follow({ ...subject.services, input: subject.input }, req, undefined);
+      return;
     }
     // The stock server reads a GET's JSON body only when there is no query argument at all.
     const {
@@ -141,11 +191,13 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, 
       req.method === 'HEAD' || (endpoint.method === 'GET' && query.size > 0)
         ? reader.fromQuery(query, params)
         : reader.fromJson(await readJsonBody(req, endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, endpoint.apiVersion === '1.0'), params),
+      reached,
     );
-    const change = endpoint.effect === 'write' ? changer(endpoint, { ...context, input }) : undefined;
+    const change = endpoint.effect === 'write' ? changer(endpoint, { ...context, input }, req) : undefined;
     const output = change
       ? await change((services) => endpoint.handler({ ...services, input }))
       : await endpoint.handler({ ...context, input });
+    if (follow) await follow({ ...context, input }, req, output);
     sendJson(res, endpoint.status ?? 200, answer(output));
   };
   // What probes ask all the time would drown the rest.
@@ -154,11 +206,22 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, { log, services, 
     const started = performance.now();
     res.once('close', () => {
       log[level](
-        { op: endpoint.op, method: req.method, path, status: res.statusCode, ms: Math.round((performance.now() - started) * 10) / 10 },
+        {
+          op: endpoint.op,
+          method: req.method,
+          path,
+          status: res.statusCode,
+          ms: Math.round((performance.now() - started) * 10) / 10,
+          requestId: req.headers['x-request-id'],
+        },
         'request',
       );
     });
-    answer(req, res, params).catch((error: unknown) => replyError(error, req, res, log));
+    const reached: Reached<Services> = { context: null, input: {} };
+    answer(req, res, params, reached).catch(async (error: unknown) => {
+      await failed?.(endpoint, reached.context && { ...reached.context, input: reached.input }, req, error);
+      replyError(error, req, res, log);
+    });
   };
 }
 

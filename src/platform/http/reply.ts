@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { FOREIGN_KEY_VIOLATION, isBadValue, isDatabaseError, isUnavailable } from '../db/database.ts';
-import { doesNotExist, invalidParameter, MlflowError } from '../errors.ts';
+import { doesNotExist, type ErrorCode, invalidParameter, MlflowError } from '../errors.ts';
 import { stringifyExactJson } from '../json.ts';
 
 const DISCARD_MS = 5_000;
@@ -21,15 +20,27 @@ export function replyError(error: unknown, req: IncomingMessage, res: ServerResp
     return;
   }
   discardBody(req, res);
-  const known = asMlflowError(error, log);
-  sendJson(res, known.status, known.toBody());
+  const known = asMlflowError(error, log, String(req.headers['x-request-id']));
+  // A browser that is told so asks for a password by a window of its own: pages here have a better one.
+  if (known.status === 401 && req.headers['sec-fetch-mode'] === undefined) res.setHeader('WWW-Authenticate', 'Basic realm="mlflow"');
+  if (known.retryAfter !== undefined) res.setHeader('Retry-After', known.retryAfter);
+  const older = /^mlflow-python-client\/1\./.test(req.headers['user-agent'] ?? '') ? IN_MLFLOW_1[known.code] : undefined;
+  sendJson(res, known.status, { ...known.toBody(), ...(older && { error_code: older }) });
 }
+
+/** What clients of MLflow 1 are told in place of codes that they do not have: one they do not know makes them fail with an error of their own. */
+const IN_MLFLOW_1: Partial<Record<ErrorCode, string>> = {
+  UNAUTHENTICATED: 'CUSTOMER_UNAUTHORIZED',
+  DEADLINE_EXCEEDED: 'TEMPORARILY_UNAVAILABLE',
+  NOT_IMPLEMENTED: 'BAD_REQUEST',
+  DATA_LOSS: 'IO_ERROR',
+};
 
 const isClientGone = (error: unknown) =>
   (error instanceof MlflowError && error.cause === undefined) ||
   ['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'ECONNABORTED', 'EPIPE'].includes((error as { code?: string }).code ?? '');
 
-function asMlflowError(error: unknown, log: Logger): MlflowError {
+function asMlflowError(error: unknown, log: Logger, requestId: string): MlflowError {
   if (error instanceof MlflowError) {
     // What is not for the caller to read.
     if (error.cause !== undefined) log.error({ err: error.cause }, error.message);
@@ -39,7 +50,6 @@ function asMlflowError(error: unknown, log: Logger): MlflowError {
     return invalidParameter('Invalid value: a number is out of range, or a text holds what cannot be stored or compared.');
   // Stores look for what they refer to, so this is a race with its removal.
   if (isDatabaseError(error, FOREIGN_KEY_VIOLATION)) return doesNotExist('Something this request refers to has just been removed.');
-  const requestId = randomUUID();
   log.error({ err: error, requestId }, 'request failed');
   return isUnavailable(error)
     ? new MlflowError('TEMPORARILY_UNAVAILABLE', `The database does not answer at the moment. Try again shortly. (request id ${requestId})`)

@@ -3,6 +3,7 @@ import { endpoint } from '../../endpoint.ts';
 import { int64 } from '../../platform/fields.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { SCOPE_PATHS, scopeInPath, scopeOfPath } from '../asset-scope.ts';
+import { aliasStateInPath } from '../audited-states.ts';
 import { canOnVersionInPath } from '../permissions.ts';
 import { aliasName, modelName } from '../registered-models/entity.ts';
 import { type AliasMoveRow, getAliasAsOf, getAliasHistory, rollBackAlias } from './store.ts';
@@ -69,6 +70,7 @@ const aliasEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     input: z.object(aliasInPath),
     output: z.object({ name: z.string(), alias: z.string(), from_version: z.string(), version: z.string() }),
     permission: canOnVersionInPath('EDIT'),
+    state: aliasStateInPath,
     async handler({ input: { name, alias, ...path }, ...services }) {
       const { id: scope } = await scopeOfPath(services, path);
       const { from_version, to_version } = await rollBackAlias(services.db, { scope, name, alias });

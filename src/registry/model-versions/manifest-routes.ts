@@ -23,6 +23,7 @@ const manifestEndpointsBelow = (scopePath: (typeof SCOPE_PATHS)[number]) => [
     apiVersion: '1.0',
     path: `${scopePath}/models/:name/versions/:version/manifest`,
     effect: 'read',
+    audited: 'shared',
     input: versionInPath,
     output: Manifest,
     permission: canOnVersionInPath('READ'),

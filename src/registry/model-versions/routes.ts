@@ -6,6 +6,7 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength, knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
+import { madeState, tagState, versionState } from '../audited-states.ts';
 import { canOnVersion } from '../permissions.ts';
 import { promote, promotionOf } from '../promotions/promote.ts';
 import { refuseReservedTag } from '../promotions/reserved-tags.ts';
@@ -64,6 +65,7 @@ const create = endpoint({
   }),
   output: oneVersion,
   permission: canOnVersion('EDIT'),
+  state: madeState,
   webhookEvents: {
     names: ['model_version.created', 'prompt_version.created'],
     of: ({ input, output }) => versionCreated(input, output.model_version),
@@ -85,6 +87,7 @@ const get = endpoint({
   method: 'GET',
   path: '/mlflow/model-versions/get',
   effect: 'read',
+  audited: 'shared',
   model: 'name',
   input: z.object(versionKey),
   output: oneVersion,
@@ -104,6 +107,7 @@ const update = endpoint({
   input: z.object({ ...versionKey, description: description.optional() }),
   output: oneVersion,
   permission: canOnVersion('EDIT'),
+  state: versionState,
   async handler({ db, scope, input }) {
     const row = await updateModelVersion(db, { scope: scope.id, name: input.name, version: input.version }, input.description ?? null);
     return { model_version: toModelVersion(row) };
@@ -120,6 +124,7 @@ const transition = endpoint({
   input: z.object({ ...versionKey, stage: requiredText, archive_existing_versions: z.boolean().default(false) }),
   output: oneVersion,
   permission: canOnVersion('EDIT'),
+  state: versionState,
   async handler({ db, scope, input }) {
     const stage = canonicalStage(input.stage);
     if (input.archive_existing_versions && (stage === 'None' || stage === 'Archived')) {
@@ -147,6 +152,7 @@ const deleteVersion = endpoint({
   input: z.object(versionKey),
   output: Nothing,
   permission: canOnVersion('MANAGE'),
+  state: versionState,
   async handler({ db, scope, input }) {
     await deleteModelVersion(db, { scope: scope.id, ...input });
     return {};
@@ -159,6 +165,7 @@ const downloadUri = endpoint({
   method: 'GET',
   path: '/mlflow/model-versions/get-download-uri',
   effect: 'read',
+  audited: 'shared',
   model: 'name',
   // The stock server checks no argument's presence here, so what is missing is an empty text.
   input: z.object({ name: z.string().default('').pipe(checkedModelName), version: z.string().default('').pipe(integerVersion) }),
@@ -205,6 +212,7 @@ const setTag = endpoint({
   input: z.object({ ...versionKey, key: tagKey, value: z.string().default('') }).check(checkTagValue),
   output: Nothing,
   permission: canOnVersion('EDIT'),
+  state: tagState,
   webhookEvents: changeOfModel('model_version_tag.set', 'prompt_version_tag.set', ['name', 'version', 'key', 'value']),
   async handler({ db, scope, input }) {
     const { key, value, ...version } = input;
@@ -224,6 +232,7 @@ const deleteTag = endpoint({
   input: z.object({ ...versionKey, key: knownTagKey }),
   output: Nothing,
   permission: canOnVersion('EDIT'),
+  state: tagState,
   webhookEvents: changeOfModel('model_version_tag.deleted', 'prompt_version_tag.deleted', ['name', 'version', 'key']),
   async handler({ db, scope, input }) {
     const { key, ...version } = input;
@@ -241,6 +250,7 @@ const getArtifact = (['/model-versions/get-artifact', '/ajax-api/2.0/mlflow/mode
     path,
     apiVersion: 'none',
     effect: 'read',
+    audited: 'shared',
     model: 'name',
     // As for the download URI: what is missing is an empty text.
     input: z.object({

@@ -76,7 +76,7 @@ export async function promote(services: Services, registry: Scope, key: ModelKey
   } catch (error) {
     if (error instanceof DryRun) return error.written;
     if (isDatabaseError(error, UNIQUE_VIOLATION)) throw taken(registry, key, request.explicitVersion);
-    if (error instanceof MlflowError) await removeUnusedModel(db, key);
+    if (error instanceof MlflowError) await services.onceUndone((db) => removeUnusedModel(db, key));
     throw error;
   }
 }

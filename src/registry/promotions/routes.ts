@@ -56,6 +56,7 @@ const create = endpoint({
   }),
   output: Promotion.extend({ dry_run: z.boolean().optional() }),
   permission: 'authenticated',
+  state: ({ output }) => output?.target,
   async handler({ input: { source, target, set_aliases: aliases, reason, dry_run: dryRun }, ...services }) {
     const uri = uriOf(source);
     const [from, registry] = [await scopeOfPath(services, source), await getNamedScope(services, target.registry, 'registry')];

@@ -3,6 +3,7 @@ import { endpoint } from '../../endpoint.ts';
 import { knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { refuseModelAsStage, withPrefix } from '../address-model.ts';
+import { aliasState, madeState, modelState, tagState } from '../audited-states.ts';
 import { canonicalStage, ModelVersion, STAGES, toModelVersion, versionNumber } from '../model-versions/entity.ts';
 import { getModelVersionByAlias, setAlias } from '../model-versions/store.ts';
 import { canCreateModel, canOnModel, canOnVersion } from '../permissions.ts';
@@ -45,6 +46,7 @@ const createRegisteredModel = endpoint({
   input: z.object({ name: newModelName('name'), tags: registeredModelTags, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
   permission: canCreateModel,
+  state: madeState,
   makes: ({ scope, input }) => ({ scope, type: 'registered_model', id: input.name }),
   webhookEvents: { names: ['registered_model.created', 'prompt.created'], of: ({ input }) => modelCreated(input) },
   async handler({ db, scope, input }) {
@@ -78,6 +80,7 @@ const updateModel = endpoint({
   input: z.object({ name: modelName, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
   permission: canOnModel('EDIT'),
+  state: modelState,
   async handler({ db, scope, input }) {
     return {
       registered_model: toRegisteredModel(await updateRegisteredModel(db, { scope: scope.id, name: input.name }, input.description)),
@@ -95,6 +98,7 @@ const renameModel = endpoint({
   input: z.object({ name: modelName, new_name: newModelName('new_name') }),
   output: z.object({ registered_model: RegisteredModel }),
   permission: canOnModel('EDIT'),
+  state: modelState,
   async handler({ db, scope, input }) {
     return { registered_model: toRegisteredModel(await renameRegisteredModel(db, { scope: scope.id, name: input.name }, input.new_name)) };
   },
@@ -110,6 +114,7 @@ const deleteModel = endpoint({
   input: z.object({ name: modelName }),
   output: Nothing,
   permission: canOnModel('MANAGE'),
+  state: modelState,
   async handler({ db, scope, input }) {
     await deleteRegisteredModel(db, { scope: scope.id, name: input.name });
     return {};
@@ -177,6 +182,7 @@ const setTag = endpoint({
   input: z.object({ name: modelName, key: tagKey, value: registeredModelTagValue.default('') }),
   output: Nothing,
   permission: canOnModel('EDIT'),
+  state: tagState,
   webhookEvents: changeOfModel(null, 'prompt_tag.set', ['name', 'key', 'value']),
   async handler({ db, scope, input }) {
     await setRegisteredModelTag(db, { scope: scope.id, name: input.name }, { key: input.key, value: input.value });
@@ -194,6 +200,7 @@ const deleteTag = endpoint({
   input: z.object({ name: modelName, key: knownTagKey }),
   output: Nothing,
   permission: canOnModel('EDIT'),
+  state: tagState,
   webhookEvents: changeOfModel(null, 'prompt_tag.deleted', ['name', 'key']),
   async handler({ db, scope, input }) {
     await deleteRegisteredModelTag(db, { scope: scope.id, name: input.name }, input.key);
@@ -211,6 +218,7 @@ const setModelAlias = endpoint({
   input: z.object({ name: modelName, alias: newAliasName, version: versionNumber }),
   output: Nothing,
   permission: canOnVersion('EDIT'),
+  state: aliasState,
   webhookEvents: changeOfModel('model_version_alias.created', 'prompt_alias.created', ['name', 'alias', 'version']),
   async handler({ db, scope, input }) {
     await setAlias(db, { scope: scope.id, name: input.name, version: input.version }, input.alias);
@@ -228,6 +236,7 @@ const deleteModelAlias = endpoint({
   input: z.object({ name: modelName, alias: aliasName }),
   output: Nothing,
   permission: canOnVersion('EDIT'),
+  state: aliasState,
   webhookEvents: changeOfModel('model_version_alias.deleted', 'prompt_alias.deleted', ['name', 'alias']),
   async handler({ db, scope, input }) {
     await deleteAlias(db, { scope: scope.id, name: input.name }, input.alias);
@@ -241,6 +250,7 @@ const getByAlias = endpoint({
   method: 'GET',
   path: '/mlflow/registered-models/alias',
   effect: 'read',
+  audited: 'shared',
   model: 'name',
   input: z.object({ name: modelName, alias: aliasName }),
   output: z.object({ model_version: ModelVersion }),

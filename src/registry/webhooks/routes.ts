@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { canInScope } from '../../access/can.ts';
-import { endpoint } from '../../endpoint.ts';
-import { invalidParameter } from '../../platform/errors.ts';
+import { endpoint, type Services } from '../../endpoint.ts';
+import { ifThere, invalidParameter } from '../../platform/errors.ts';
 import { int64, requiredText } from '../../platform/fields.ts';
 import { eventBody } from './body.ts';
 import { checkWebhookUrl } from './check-url.ts';
@@ -17,6 +17,18 @@ const MAX_RESULTS = 1000;
 
 const oneWebhook = z.object({ webhook: Webhook });
 const webhookId = z.string();
+
+/** A webhook as callers see it, for the audit. */
+async function webhookState({
+  db,
+  scope,
+  input,
+  output,
+}: Services & { input: { webhook_id: string }; output?: { webhook?: z.input<typeof Webhook> } | undefined }): Promise<unknown> {
+  if (output?.webhook) return output.webhook;
+  const found = await ifThere(getWebhook(db, { scope: scope.id, webhookId: input.webhook_id }));
+  return found && toWebhook(found);
+}
 
 const create = endpoint({
   op: 'webhook.create',
@@ -34,6 +46,7 @@ const create = endpoint({
   }),
   output: oneWebhook,
   permission: canInScope('MANAGE'),
+  state: ({ output }) => output?.webhook,
   async handler({ db, scope, webhooks, onceKept, input }) {
     const { name, description, url, status } = input;
     const events = eventNames(input.events);
@@ -104,6 +117,7 @@ const update = endpoint({
   }),
   output: oneWebhook,
   permission: canInScope('MANAGE'),
+  state: webhookState,
   async handler({ db, scope, webhooks, onceKept, input }) {
     // An empty name, URL or list of events changes nothing; an empty description or secret takes it away.
     const { name, url, secret } = input;
@@ -135,6 +149,7 @@ const remove = endpoint({
   input: z.object({ webhook_id: webhookId }),
   output: z.object({}),
   permission: canInScope('MANAGE'),
+  state: webhookState,
   async handler({ db, scope, webhooks, onceKept, input }) {
     await deleteWebhook(db, { scope: scope.id, webhookId: input.webhook_id });
     await onceKept(() => webhooks.reload());
@@ -148,6 +163,7 @@ const test = endpoint({
   method: 'POST',
   path: '/mlflow/webhooks/:webhook_id/test',
   effect: 'write',
+  audited: 'after',
   input: z.object({ webhook_id: webhookId, event: WebhookEvent.optional() }),
   output: z.object({
     result: z.object({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canInNamedScope } from '../../access/can.ts';
 import { endpoint, type Services } from '../../endpoint.ts';
+import { ifThere } from '../../platform/errors.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { forgetScope, getNamedScope } from '../store.ts';
 import { newRegistryName, Registry, registryName, registryTags, registryText, toRegistry, visibility } from './entity.ts';
@@ -13,6 +14,14 @@ const key = { registry: registryName };
 const managed = canInNamedScope('MANAGE', (context: Services & { input: { registry: string } }) =>
   getNamedScope(context, context.input.registry, 'registry'),
 );
+
+/** The settings of a registry, for the audit. */
+async function registryState({ db, input }: Services & { input: { registry?: string; name?: string } }): Promise<unknown> {
+  const found = await ifThere(getRegistry(db, input.registry ?? input.name ?? ''));
+  if (found === null) return null;
+  const { display_name, description, tags, visibility, owner } = found;
+  return { display_name, description, tags, visibility, owner };
+}
 
 const list = endpoint({
   op: 'registry.list',
@@ -55,6 +64,7 @@ const create = endpoint({
   }),
   output: Registry,
   permission: 'admin',
+  state: registryState,
   async handler({ db, links, onceKept, input: { name, force, ...settings } }) {
     const row = await insertRegistry(db, name, settings, force);
     await onceKept((db) => forgetScope(db, name));
@@ -97,6 +107,7 @@ const update = endpoint({
   }),
   output: Registry,
   permission: managed,
+  state: registryState,
   async handler({ db, links, onceKept, input: { registry, ...settings } }) {
     const row = await updateRegistry(db, registry, settings);
     await onceKept((db) => forgetScope(db, registry));
@@ -115,6 +126,7 @@ const remove = endpoint({
   input: z.object(key),
   output: z.object({}),
   permission: managed,
+  state: registryState,
   async handler({ db, onceKept, input }) {
     await deleteRegistry(db, input.registry);
     await onceKept((db) => forgetScope(db, input.registry));

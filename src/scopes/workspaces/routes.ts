@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canInNamedScope } from '../../access/can.ts';
-import { endpoint, streamEndpoint } from '../../endpoint.ts';
-import { invalidParameter } from '../../platform/errors.ts';
+import { endpoint, type Services, streamEndpoint } from '../../endpoint.ts';
+import { ifThere, invalidParameter } from '../../platform/errors.ts';
 import type { LocationRules } from '../../platform/uri.ts';
 import { forgetScope, getNamedScope } from '../store.ts';
 import { deleteWorkspace } from './delete-workspace.ts';
@@ -41,6 +41,10 @@ function toSettings(input: SettingsInput, locations: LocationRules): WorkspaceSe
   };
 }
 
+/** The settings of a workspace, for the audit. */
+const workspaceState = ({ db, input }: Services & { input: { name?: string; workspace_name?: string } }): Promise<unknown> =>
+  ifThere(getWorkspace(db, input.workspace_name ?? input.name ?? ''));
+
 const list = endpoint({
   op: 'workspace.list',
   summary: 'List the workspaces',
@@ -67,6 +71,7 @@ const create = endpoint({
   input: z.object({ name: newWorkspaceName, ...settingsFields }),
   output: oneWorkspace,
   permission: 'admin',
+  state: workspaceState,
   async handler({ db, locations, onceKept, input }) {
     const row = await insertWorkspace(db, input.name, toSettings(input, locations));
     await onceKept((db) => forgetScope(db, input.name));
@@ -100,6 +105,7 @@ const update = endpoint({
   input: z.object({ workspace_name: workspaceName, ...settingsFields }),
   output: oneWorkspace,
   permission: canInNamedScope('MANAGE', (context) => getNamedScope(context, context.input.workspace_name, 'workspace')),
+  state: workspaceState,
   async handler({ db, locations, input }) {
     const settings = toSettings(input, locations);
     if (Object.values(settings).every((setting) => setting === null)) {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { canInScope } from '../../access/can.ts';
 import { uriOfWorkspace } from '../../artifacts/workspace-path.ts';
-import { endpoint } from '../../endpoint.ts';
+import { endpoint, type Services } from '../../endpoint.ts';
+import { ifThere } from '../../platform/errors.ts';
 import { requiredText } from '../../platform/fields.ts';
 import { tagKey } from '../../platform/names.ts';
 import { DatasetSummary, datasetExperimentIds, toDatasetSummary } from '../datasets/entity.ts';
@@ -23,8 +24,17 @@ import {
   setExperimentTag,
 } from './store.ts';
 
+// Whose experiment is in a folder may write there: it could be another's.
+const mayChooseFolder = canInScope('MANAGE');
+
 const MAX_SEARCH_RESULTS = 50_000;
 const Nothing = z.object({});
+
+/** What can be changed of an experiment, for the audit. */
+async function experimentState({ db, scope, input }: Services & { input: { experiment_id: number } }): Promise<unknown> {
+  const found = await ifThere(getExperiment(db, { scope: scope.id, experimentId: input.experiment_id }));
+  return found && { name: found.name, lifecycle_stage: found.lifecycle_stage };
+}
 
 const createExperiment = endpoint({
   op: 'experiment.create',
@@ -35,10 +45,12 @@ const createExperiment = endpoint({
   input: z.object({ name: newExperimentName, artifact_location: z.string().default(''), tags: experimentTags }),
   output: z.object({ experiment_id: z.string() }),
   permission: canInScope('USE'),
+  state: ({ input, output }) => output && { name: input.name, lifecycle_stage: 'active' },
   makes: ({ scope, output }) => ({ scope, type: 'experiment', id: output.experiment_id }),
-  async handler({ db, scope, locations, input }) {
+  async handler({ db, scope, caller, locations, input }) {
     const checkLocation = scope.named ? refuseArtifactLocation : checkArtifactLocation;
     checkLocation(input.artifact_location, locations);
+    if (input.artifact_location.startsWith('mlflow-artifacts:')) await mayChooseFolder.check({ caller, scope });
     const key = { scope: scope.id, name: input.name };
     const home = scope.named ? uriOfWorkspace(scope) : null;
     return { experiment_id: String(await insertExperiment(db, key, { location: input.artifact_location, home, tags: input.tags })) };
@@ -84,6 +96,7 @@ const deleteOne = endpoint({
   input: z.object({ experiment_id: experimentId }),
   output: Nothing,
   permission: canOnExperiment('MANAGE'),
+  state: experimentState,
   async handler({ db, scope, input }) {
     await deleteExperiment(db, { scope: scope.id, experimentId: input.experiment_id });
     return {};
@@ -99,6 +112,7 @@ const restoreOne = endpoint({
   input: z.object({ experiment_id: experimentId }),
   output: Nothing,
   permission: canOnExperiment('MANAGE'),
+  state: experimentState,
   async handler({ db, scope, input }) {
     await restoreExperiment(db, { scope: scope.id, experimentId: input.experiment_id });
     return {};
@@ -114,6 +128,7 @@ const updateExperiment = endpoint({
   input: z.object({ experiment_id: experimentId, new_name: newExperimentName }),
   output: Nothing,
   permission: canOnExperiment('EDIT'),
+  state: experimentState,
   async handler({ db, scope, input }) {
     await renameExperiment(db, { scope: scope.id, experimentId: input.experiment_id }, input.new_name);
     return {};

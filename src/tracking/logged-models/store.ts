@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import type { Caller } from '../../access/caller.ts';
 import { levelOn } from '../../access/grants.ts';
-import { type Db, isDatabaseError, run, statement } from '../../platform/db/database.ts';
+import { type Db, isDatabaseError, run, statement, undo } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { lastValues } from '../../platform/names.ts';
 import { pythonJson, pythonRepr } from '../../platform/python.ts';
@@ -191,7 +191,9 @@ export async function insertLoggedModelParams(db: Db, key: LoggedModelKey, param
   try {
     single(await run(db, INSERT_PARAMS, { ...key, ...lastValues(params) }), key);
   } catch (error) {
-    throw isDatabaseError(error, NOT_NULL_VIOLATION) ? await changedParam(db, key, params) : error;
+    if (!isDatabaseError(error, NOT_NULL_VIOLATION)) throw error;
+    await undo(db);
+    throw await changedParam(db, key, params);
   }
 }
 

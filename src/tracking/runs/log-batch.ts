@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { z } from 'zod';
-import { type Db, isDatabaseError, run, statement } from '../../platform/db/database.ts';
+import { type Db, isDatabaseError, run, statement, undo } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { double, exactInt64 } from '../../platform/fields.ts';
 import { checkKey, checkLength, lastValues } from '../../platform/names.ts';
@@ -147,6 +147,7 @@ export async function logBatch(db: Db, key: RunKey, batch: Batch, { single = fal
   } catch (error) {
     // A null is put where a param would change or a model is unknown, so that the database undoes the whole statement.
     if (!isDatabaseError(error, NOT_NULL_VIOLATION) || !(error instanceof pg.DatabaseError)) throw error;
+    await undo(db);
     if (error.table === 'run_params') throw await changedParams(db, key, params, single);
     if (error.table === 'logged_model_metrics') throw await unknownModel(db, key, ofModels);
     throw error;

@@ -20,6 +20,7 @@ import org.mlflow.api.proto.Service.RunStatus;
 import org.mlflow.tracking.MlflowClient;
 import org.mlflow.tracking.MlflowHttpException;
 import org.mlflow.tracking.ModelVersionsPage;
+import org.mlflow.tracking.creds.BasicMlflowHostCreds;
 
 /**
  * The life of a model with the Java client. It has no methods of its own for writing to the registry: its users send those requests with
@@ -31,7 +32,7 @@ public final class LifeOfAModel {
   private static final Map<String, String> logged = new TreeMap<>();
 
   public static void main(String[] args) throws Exception {
-    try (MlflowClient client = new MlflowClient(System.getenv("MLFLOW_TRACKING_URI"))) {
+    try (MlflowClient client = client()) {
       String experimentId = experiment(client);
       String runId = run(client, experimentId);
       String name = register(client, runId);
@@ -42,6 +43,14 @@ public final class LifeOfAModel {
       download(client, name);
       delete(client, name, runId, experimentId);
     }
+  }
+
+  /** Of itself the Java client reads no user from the environment, as its Python helper for artifacts does. */
+  private static MlflowClient client() {
+    String uri = System.getenv("MLFLOW_TRACKING_URI");
+    String username = System.getenv("MLFLOW_TRACKING_USERNAME");
+    if (username == null) return new MlflowClient(uri);
+    return new MlflowClient(new BasicMlflowHostCreds(uri, username, System.getenv("MLFLOW_TRACKING_PASSWORD")));
   }
 
   private static String experiment(MlflowClient client) {

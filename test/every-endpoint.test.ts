@@ -1,0 +1,186 @@
+import http from 'node:http';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Services } from '../src/endpoint.ts';
+import { endpoints } from '../src/endpoints.ts';
+import type { AnyEndpoint } from '../src/platform/http/mount.ts';
+import { LEVELS, type Level } from '../src/platform/permission.ts';
+import { samples } from './helpers/endpoint-samples.ts';
+import { contentsOf, makeWorld, type World } from './helpers/endpoint-world.ts';
+import { startServerWithLogin } from './helpers/login.ts';
+
+/**
+ * Each endpoint x each kind of caller answers as its declaration says. The endpoints are those of src/endpoints.ts: a new one needs a sample of its input in
+ * test/helpers/endpoint-samples.ts, and nothing else here.
+ */
+const server = await startServerWithLogin();
+const KINDS = ['nobody', 'stranger', 'elsewhere', 'denied', ...LEVELS, 'admin'] as const;
+type Kind = (typeof KINDS)[number];
+
+type Reply = { status: number; body: string };
+
+/** Sends the path as it is written: nothing on the way tidies it. */
+function send(method: string, path: string, headers: Record<string, string>, body: string | undefined): Promise<Reply> {
+  const { hostname, port } = new URL(server.url);
+  return new Promise((resolve, reject) => {
+    const request = http.request({ hostname, port, method, path, headers, agent }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+
+type Call = { method: string; path: string; headers: Record<string, string>; body: string | undefined };
+
+/** A call of an endpoint with valid input: fields of the path in it, the others in the query or the body. */
+function callOf(endpoint: AnyEndpoint<Services>, world: World): Call {
+  const sample = samples[endpoint.op];
+  if (!sample) throw new Error(`test/helpers/endpoint-samples.ts has no sample of ${endpoint.op}`);
+  const {
+    workspace = world.workspace,
+    content,
+    ...fields
+  } = sample(world) as Record<string, unknown> & { workspace?: string; content?: string };
+  const version = endpoint.apiVersion ?? '2.0';
+  const left = { ...fields };
+  const filled = endpoint.path.replace(/\\:/g, '\u0001').replace(/[:*](\w+)/g, (_, name: string) => {
+    delete left[name];
+    return String(fields[name]);
+  });
+  const path = (version === 'none' ? '' : `/api/${version}`) + filled.replaceAll('\u0001', ':');
+  const headers: Record<string, string> = { 'X-MLFLOW-WORKSPACE': workspace };
+  if (endpoint.method === 'GET' || endpoint.kind === 'stream') {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(left)) for (const item of [value].flat()) query.append(name, String(item));
+    const body = content ?? undefined;
+    return {
+      method: endpoint.method,
+      path: query.size > 0 ? `${path}?${query}` : path,
+      headers: { ...headers, 'Content-Length': String(body?.length ?? 0) },
+      body,
+    };
+  }
+  const body = JSON.stringify(left);
+  return {
+    method: endpoint.method,
+    path,
+    headers: { ...headers, 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) },
+    body,
+  };
+}
+
+const tokens = new Map<string, string | null>();
+
+/** The Authorization header of a kind of caller, with its rights on a world. */
+async function authorizationOf(kind: Kind, world: World): Promise<string | null> {
+  if (kind === 'nobody') return null;
+  const username = kind === 'admin' ? 'admin' : `${kind}-${world.workspace}`;
+  const known = tokens.get(username);
+  if (known) return known;
+  const grants: Parameters<typeof server.grant>[1][] = [];
+  const all = ['experiment', 'registered_model', 'prompt'];
+  if (kind === 'elsewhere') grants.push({ scope: 'elsewhere', type: 'workspace', permission: 'MANAGE' });
+  if (kind === 'denied') {
+    grants.push({ scope: world.workspace, type: 'workspace', permission: 'USE' });
+    for (const scope of [world.workspace, world.registry]) for (const type of all) grants.push({ scope, type, permission: 'DENY' });
+  }
+  if ((LEVELS as readonly string[]).includes(kind)) {
+    grants.push({ scope: world.workspace, type: 'workspace', permission: kind === 'MANAGE' ? 'MANAGE' : 'USE' });
+    grants.push({ scope: world.registry, type: 'registry', permission: kind });
+    for (const type of all) grants.push({ scope: world.workspace, type, permission: kind });
+  }
+  if (kind !== 'admin') await server.as(username, ...grants);
+  const header = `Bearer ${await server.tokenOf(username)}`;
+  tokens.set(username, header);
+  return header;
+}
+
+async function call(
+  endpoint: AnyEndpoint<Services>,
+  kind: Kind,
+  world: World,
+  change: (call: Call) => Call = (same) => same,
+): Promise<Reply> {
+  const { method, path, headers, body } = change(callOf(endpoint, world));
+  const authorization = await authorizationOf(kind, world);
+  return send(method, path, authorization === null ? headers : { ...headers, Authorization: authorization }, body);
+}
+
+/** Whether the declaration lets a kind of caller through. Only what is for a whole workspace tells its members from those who may do more. */
+function isAllowed({ permission }: AnyEndpoint<Services>, kind: Kind): boolean {
+  if (permission === 'public' || kind === 'admin') return true;
+  if (kind === 'nobody' || permission === 'admin') return false;
+  if (permission === 'authenticated') return true;
+  if (!(LEVELS as readonly string[]).includes(kind))
+    return kind === 'denied' && permission.level === 'USE' && permission.on.startsWith('workspace');
+  const held = permission.on.startsWith('workspace') && kind !== 'MANAGE' ? 'USE' : (kind as Level);
+  return LEVELS.indexOf(held) >= LEVELS.indexOf(permission.level);
+}
+
+const isDestructive = ({ op }: AnyEndpoint<Services>): boolean => /delete|abort|rename|archive|revoke|remove|logout/.test(op);
+const titleOf = ({ op, method, path }: AnyEndpoint<Services>): string => `${op} (${method} ${path})`;
+
+describe('who is not let through', async () => {
+  const world = await makeWorld(server, 'refused');
+  await server.admin.post('/api/3.0/mlflow/workspaces', { name: 'elsewhere' });
+  let before: Record<string, string>;
+  beforeAll(async () => {
+    before = await contentsOf(server);
+  });
+
+  it.each(endpoints.map((endpoint) => [titleOf(endpoint), endpoint] as const))('%s', async (_, endpoint) => {
+    for (const kind of KINDS.filter((kind) => !isAllowed(endpoint, kind))) {
+      const { status, body } = await call(endpoint, kind, world);
+      // What is asked for many things at once is answered with those that there are, for this caller none.
+      if (kind !== 'nobody' && status === 200 && ['{}', '{"metrics":[]}'].includes(body)) continue;
+      const statuses = kind === 'nobody' ? [401] : [400, 403, 404, 405];
+      expect(statuses, `${kind}: ${status} ${body}`).toContain(status);
+      expect(JSON.parse(body), kind).toMatchObject({ error_code: expect.any(String), message: expect.any(String) });
+      if (kind === 'elsewhere' || kind === 'stranger') expect(body, kind).not.toMatch(/MANAGE|EDIT is needed/);
+    }
+  });
+
+  const SPELLINGS: Record<string, (path: string) => string> = {
+    'two slashes': (path) => `/${path}`,
+    'a dot segment': (path) => `/.${path}`,
+    'an encoded dot segment': (path) => `/%2e${path}`,
+    'an empty segment': (path) => path.replace('/mlflow', '//mlflow'),
+    'an encoded letter': (path) => path.replace('/mlflow', '/%6dlflow'),
+    'capital letters': (path) => path.replace('/mlflow', '/MLflow'),
+    'a slash at the end': (path) => path.replace(/(\?|$)/, '/$1'),
+    'the pages’ prefix': (path) => path.replace(/^\/api/, '/ajax-api'),
+    'the preview’s prefix': (path) => path.replace('/api/2.0', '/api/2.0/preview'),
+    'the base path of the workspace': (path) => `/workspaces/${world.workspace}${path}`,
+    'the base path of the registry': (path) => `/registries/${world.registry}${path}`,
+  };
+
+  it.each(Object.entries(SPELLINGS))('by %s in the path either', async (_, spell) => {
+    for (const endpoint of endpoints) {
+      for (const kind of ['nobody', 'stranger'] as const) {
+        if (isAllowed(endpoint, kind)) continue;
+        const { status, body } = await call(endpoint, kind, world, (plain) => ({ ...plain, path: spell(plain.path) }));
+        expect([400, 401, 403, 404, 405], `${kind} ${endpoint.op}: ${status} ${body}`).toContain(status);
+      }
+    }
+  });
+
+  it('changes nothing', async () => {
+    expect(await contentsOf(server)).toEqual(before);
+  });
+});
+
+describe.each(KINDS.filter((kind) => !['nobody', 'stranger', 'elsewhere', 'denied'].includes(kind)))('who has %s', async (kind) => {
+  const world = await makeWorld(server, `for-${kind.toLowerCase()}`);
+  const ordered = [...endpoints.filter((endpoint) => !isDestructive(endpoint)), ...endpoints.filter(isDestructive).reverse()];
+
+  it.each(ordered.filter((endpoint) => isAllowed(endpoint, kind)).map((endpoint) => [titleOf(endpoint), endpoint] as const))(
+    'is let through to %s',
+    async (_, endpoint) => {
+      const { status, body } = await call(endpoint, kind, world);
+      expect([401, 403, 500], `${status} ${body}`).not.toContain(status);
+    },
+  );
+});
