@@ -14,12 +14,17 @@ export function createApp({
   db,
   blobs,
   webhooks,
+  consumers,
   links,
   locations,
   adoption,
   log,
   security,
-}: Omit<Services, 'scope' | 'address' | 'links'> & { links: LinkSettings; log: Logger; security: SecuritySettings }): RequestListener {
+}: Omit<Services, 'scope' | 'address' | 'links' | 'client'> & {
+  links: LinkSettings;
+  log: Logger;
+  security: SecuritySettings;
+}): RequestListener {
   return serveEndpoints<Services>(endpoints, {
     log,
     security,
@@ -29,7 +34,8 @@ export function createApp({
     services: async (req, endpoint) => {
       const address = endpoint.scoped === false ? UNNAMED : await addressScope(db, req);
       refuseTracking(address, endpoint);
-      return { db, blobs, webhooks, locations, adoption, links: linksFor(links, req), address, scope: address.scope };
+      const client = req.headers['user-agent'] ?? '';
+      return { db, blobs, webhooks, locations, adoption, links: linksFor(links, req), consumers, client, address, scope: address.scope };
     },
   });
 }

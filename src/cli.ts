@@ -14,6 +14,8 @@ Commands; each has its own --help:
   verify            Reads stored files and compares them with their checksums.
   import-artifacts  Takes over the files of an existing MLflow artifact root.
   download          Downloads a registered model version from a server, and checks it.
+  registry          Makes, lists, shows, changes and removes registries of a server.
+  model             Makes, lists, shows, shares, archives, restores and downloads models of a server.
 
 Settings, as an option or as an environment variable [default]:
 ${settingsHelp()}
@@ -27,6 +29,8 @@ const COMMANDS: Record<string, (arguments_: string[]) => Promise<number>> = {
   verify: async (arguments_) => (await import('./commands/verify.ts')).verify(arguments_),
   'import-artifacts': async (arguments_) => (await import('./commands/import-artifacts.ts')).importCommand(arguments_),
   download: async (arguments_) => (await import('./commands/download.ts')).download(arguments_),
+  registry: async (arguments_) => (await import('./commands/registry.ts')).registry(arguments_),
+  model: async (arguments_) => (await import('./commands/model.ts')).model(arguments_),
 };
 
 /**

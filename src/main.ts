@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from './platform/db/embedded.ts';
 import { migrate } from './platform/db/migrate.ts';
 import { closeServer, createServer, type Server } from './platform/http/server.ts';
 import { openLogger } from './platform/logger.ts';
+import { type Consumers, openConsumers } from './registry/consumers/open.ts';
 import { openWebhooks, type Webhooks } from './registry/webhooks/open.ts';
 
 const POOL_SIZE = 16;
@@ -32,13 +33,14 @@ export async function serve(config: Config): Promise<void> {
       await embedded?.stop();
       process.exit(0);
     }
-    const { server, db, webhooks } = started;
+    const { server, db, webhooks, consumers } = started;
     process.stdout.write(banner(config, server.http));
     void interrupted
       .then(async ({ signal }) => {
         log.info({ signal }, 'stopping');
         await closeServer(server);
         await webhooks.stop();
+        await consumers.stop();
         await db.end();
         await embedded?.stop();
         return 0;
@@ -58,7 +60,7 @@ export async function serve(config: Config): Promise<void> {
   }
 }
 
-type Started = { server: Server; db: pg.Pool; webhooks: Webhooks };
+type Started = { server: Server; db: pg.Pool; webhooks: Webhooks; consumers: Consumers };
 
 async function start(config: Config, databaseUrl: string, log: Logger): Promise<Started> {
   const applied = await migrate(databaseUrl);
@@ -69,13 +71,14 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
   const webhooks = await openWebhooks(db, config.webhooks, log);
+  const consumers = openConsumers(db, log);
   const { links, locations, adoption, security } = config;
-  const server = createServer(createApp({ db, blobs, webhooks, links, locations, adoption, log, security }));
+  const server = createServer(createApp({ db, blobs, webhooks, consumers, links, locations, adoption, log, security }));
   await listen(server.http, config);
   const sweep = () => sweepUploads(db, blobs).catch((error: Error) => log.warn({ err: error }, 'abandoned uploads could not be removed'));
   void sweep();
   setInterval(sweep, SWEEP_MS).unref();
-  return { server, db, webhooks };
+  return { server, db, webhooks, consumers };
 }
 
 /** Resolves at the first SIGINT or SIGTERM; further ones change nothing (npm passes the terminal's on, so the same Ctrl-C may come twice). */

@@ -28,7 +28,6 @@ const home = streamEndpoint({
   input: z.object({}),
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/html; charset=utf-8');
-    res.setHeader('Content-Security-Policy', "default-src 'none'");
     res.end(HOME);
   },
 });

@@ -16,6 +16,7 @@ import { openPool } from '../../src/platform/db/database.ts';
 import type { SecuritySettings } from '../../src/platform/http/security.ts';
 import { createServer } from '../../src/platform/http/server.ts';
 import type { LocationRules } from '../../src/platform/uri.ts';
+import { openConsumers } from '../../src/registry/consumers/open.ts';
 import { openWebhooks, type WebhookSettings } from '../../src/registry/webhooks/open.ts';
 import { databaseUrl, TEMPLATE } from './global-setup.ts';
 
@@ -42,8 +43,9 @@ export async function startTestServer(
   const blobs = store ?? (await openLocalStore(artifactDir));
   const log = pino({ level: 'silent' });
   const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
+  const consumers = openConsumers(db, log, 50);
   const { http: server } = createServer(
-    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, adoption, log, security }),
+    createApp({ db, blobs, webhooks: hooks, consumers, links: readConfig([], {}).links, locations, adoption, log, security }),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -52,6 +54,7 @@ export async function startTestServer(
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await hooks.stop();
+    await consumers.stop();
     await db.end();
     await fs.rm(artifactDir, { recursive: true, force: true });
   });
@@ -64,6 +67,7 @@ export async function startTestServer(
       .send(typeof body === 'string' ? body : JSON.stringify(body));
   return {
     url,
+    http: server,
     db,
     artifactDir,
     get: (target: string, query: Record<string, string | number | boolean | string[]> = {}) => request(url).get(at(target)).query(query),

@@ -86,8 +86,10 @@ const get = endpoint({
   model: 'name',
   input: z.object(versionKey),
   output: oneVersion,
-  async handler({ db, scope, input }) {
-    return { model_version: toModelVersion(await getModelVersion(db, { scope: scope.id, ...input })) };
+  async handler({ input, ...services }) {
+    const row = await getModelVersion(services.db, { scope: services.scope.id, ...input });
+    services.consumers.resolved(services, row);
+    return { model_version: toModelVersion(row) };
   },
 });
 
@@ -157,8 +159,10 @@ const downloadUri = endpoint({
   // The stock server checks no argument's presence here, so what is missing is an empty text.
   input: z.object({ name: z.string().default('').pipe(checkedModelName), version: z.string().default('').pipe(integerVersion) }),
   output: z.object({ artifact_uri: z.string() }),
-  async handler({ db, scope, input }) {
-    return { artifact_uri: await getDownloadUri(db, { scope: scope.id, ...input }) };
+  async handler({ input, ...services }) {
+    const artifactUri = await getDownloadUri(services.db, { scope: services.scope.id, ...input });
+    services.consumers.resolved(services, input);
+    return { artifact_uri: artifactUri };
   },
 });
 

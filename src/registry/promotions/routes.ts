@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { endpoint, type Services } from '../../endpoint.ts';
-import { invalidParameter } from '../../platform/errors.ts';
+import { invalidParameter, missingValue } from '../../platform/errors.ts';
 import { int64 } from '../../platform/fields.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { registryName } from '../../scopes/registries/entity.ts';
 import { getNamedScope } from '../../scopes/store.ts';
 import { scopeInPath, scopeOfPath } from '../asset-scope.ts';
 import { versionNumber } from '../model-versions/entity.ts';
+import { parseAssetUri } from '../model-versions/source-uri.ts';
 import { aliasName, modelName, newAliasName, newModelName } from '../registered-models/entity.ts';
 import { Promotion, toPromotion } from './entity.ts';
 import { promote } from './promote.ts';
@@ -19,8 +20,10 @@ const MAX_VERSION = 999_999_999;
 
 const Source = z.object({
   ...scopeInPath,
+  /** Instead of all the rest: azureml://workspaces/<workspace>/models/<name>/versions/<version>, or of a registry. */
+  uri: z.string().optional(),
   asset_type: z.literal('models', "asset_type must be 'models'.").default('models'),
-  name: modelName,
+  name: modelName.optional(),
   version: versionNumber.optional(),
   alias: aliasName.optional(),
 });
@@ -32,11 +35,21 @@ const Target = z.object({
     .optional(),
 });
 
-function uriOf({ workspace, registry, name, version, alias }: z.output<typeof Source>): string {
+/** The scope and model that a source names, and the URI that the version has there. Throws INVALID_PARAMETER_VALUE. */
+function readSource({ uri, workspace, registry, name, version, alias }: z.output<typeof Source>) {
+  if (uri !== undefined) {
+    const asset = parseAssetUri(uri);
+    if (asset.kind !== 'model' || (workspace ?? registry ?? name ?? version ?? alias) !== undefined)
+      throw invalidParameter(
+        "Name the source either by 'uri', the URI of a model, or by its workspace or registry, name, and version or alias.",
+      );
+    return { path: { [asset.scope.kind]: asset.scope.name }, name: asset.name, uri };
+  }
+  if (name === undefined) throw missingValue('source.name');
   if ((workspace === undefined) === (registry === undefined))
     throw invalidParameter("Name either 'workspace' or 'registry' as the source.");
   if ((version === undefined) === (alias === undefined)) throw invalidParameter("Name either 'version' or 'alias' of the source.");
-  return version === undefined ? `models:/${name}@${alias}` : `models:/${name}/${version}`;
+  return { path: { workspace, registry }, name, uri: version === undefined ? `models:/${name}@${alias}` : `models:/${name}/${version}` };
 }
 
 const create = endpoint({
@@ -56,13 +69,13 @@ const create = endpoint({
   }),
   output: Promotion.extend({ dry_run: z.boolean().optional() }),
   async handler({ input: { source, target, set_aliases: aliases, reason, dry_run: dryRun }, ...services }) {
-    const uri = uriOf(source);
-    const [from, registry] = [await scopeOfPath(services, source), await getNamedScope(services.db, target.registry, 'registry')];
+    const { path, name, uri } = readSource(source);
+    const [from, registry] = [await scopeOfPath(services, path), await getNamedScope(services.db, target.registry, 'registry')];
     const asSeenThere: Services = { ...services, address: { ...services.address, scope: from, byPath: true } };
     const { promotion } = await promote(
       asSeenThere,
       registry,
-      { scope: registry.id, name: target.name ?? source.name },
+      { scope: registry.id, name: target.name ?? name },
       {
         source: uri,
         tags: [],

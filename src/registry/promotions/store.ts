@@ -1,5 +1,12 @@
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist } from '../../platform/errors.ts';
+import {
+  INSERT_VERSION,
+  INSERTED_COLUMNS,
+  type InsertedVersion,
+  type VersionToInsert,
+  versionBindings,
+} from '../model-versions/insert-version.ts';
 import type { ModelKey } from '../registered-models/entity.ts';
 
 /** What was promoted from where to where, as the API tells it. Times are epoch ms. */
@@ -16,36 +23,77 @@ export type PromotionRow = {
 
 const COLUMNS = 'promotion_id, status, source, target, digest, requested_by, reason, creation_timestamp';
 
-const INSERT = statement(
-  'insert_promotion',
-  `insert into promotions (promotion_id, status, source, target, target_scope_id, digest, reason)
-   values (:promotion_id::uuid, 'COMPLETED', :source::jsonb, :target::jsonb, :target_scope_id, :digest, :reason)
-   returning ${COLUMNS}`,
-);
-
+/** A promotion to be written. `source` and `target` are what the API tells of them. */
 export type NewPromotion = {
   promotionId: string;
-  source: Record<string, unknown>;
-  target: Record<string, unknown>;
-  targetScopeId: number;
-  digest: string | null;
+  source: Record<string, string>;
+  /** Without the number of the version, which is added. */
+  target: { registry: string; name: string; aliases: string[] };
   reason: string;
+  /** Canonical JSON with `unknownOf` for what is known only when the version is there. */
+  snapshot: string;
 };
 
-export async function insertPromotion(
+/** Stand in a snapshot, as whole texts, for what the statement puts there: the number (a text), time (a number) and digest (a text) of the version. */
+export const unknownOf = (promotionId: string) => ({
+  version: `${promotionId}#version`,
+  timestamp: `${promotionId}#timestamp`,
+  digest: `${promotionId}#digest`,
+});
+
+const PROMOTE = statement(
+  'promote_model_version',
+  `${INSERT_VERSION},
+   known as (
+     select model_id, version, digest, replace(replace(replace(:snapshot::text,
+       :unknown_version::text, version::text), '"' || :unknown_timestamp::text || '"', creation_timestamp::text), :unknown_digest::text, coalesce(digest, '')) as snapshot
+     from version),
+   provenance as (
+     insert into model_version_provenance (model_id, version, promotion_id, snapshot, sha256, source_scope_id, source_model_id, source_version)
+     select model_id, version, :promotion_id::uuid, snapshot, encode(sha256(convert_to(snapshot, 'UTF8')), 'hex'),
+       :source_scope_id::integer, :source_model_id::bigint, :source_version::integer
+     from known),
+   promotion as (
+     insert into promotions (promotion_id, status, source, target, target_scope_id, digest, reason)
+     select :promotion_id::uuid, 'COMPLETED', :promoted_from::jsonb, :target::jsonb || jsonb_build_object('version', version::text), :scope, digest, :reason
+     from known
+     returning ${COLUMNS})
+   select frozen.digest as found_digest, written.* from frozen left join (
+     select ${INSERTED_COLUMNS}, (select row_to_json(promotion) from promotion) as promotion from model m, version v) written on true`,
+);
+
+export type WrittenPromotion = { version: InsertedVersion; promotion: PromotionRow };
+
+/**
+ * Adds a version to a model of a registry with where it came from, in one statement. Null when the registry has no such model, or when the files are not
+ * those of the source: `foundDigest` tells, null for none.
+ */
+export async function insertPromotedVersion(
   db: Db,
-  { promotionId, source, target, targetScopeId, digest, reason }: NewPromotion,
-): Promise<PromotionRow> {
-  const [row] = await run<PromotionRow>(db, INSERT, {
+  key: ModelKey,
+  version: VersionToInsert,
+  { promotionId, source, target, reason, snapshot }: NewPromotion,
+): Promise<{ written: WrittenPromotion | null; foundDigest: string | null }> {
+  const { copied, folder } = version.source;
+  const unknown = unknownOf(promotionId);
+  const [row] = await run<InsertedVersion & { found_digest: string | null; promotion: PromotionRow | null }>(db, PROMOTE, {
+    ...versionBindings(key, version),
+    must_have_files: copied !== null || folder !== null,
+    must_have_digest: copied?.digest ?? null,
+    snapshot,
+    unknown_version: unknown.version,
+    unknown_timestamp: unknown.timestamp,
+    unknown_digest: unknown.digest,
     promotion_id: promotionId,
-    source: JSON.stringify(source),
+    source_scope_id: copied?.scope.id ?? null,
+    source_model_id: copied?.modelId ?? null,
+    source_version: copied?.version ?? null,
+    promoted_from: JSON.stringify(source),
     target: JSON.stringify(target),
-    target_scope_id: targetScopeId,
-    digest,
     reason,
   });
-  if (!row) throw new Error('insert_promotion gave no row');
-  return row;
+  const { found_digest: foundDigest = null, promotion = null, ...inserted } = row ?? {};
+  return { written: promotion && { version: inserted as InsertedVersion, promotion }, foundDigest };
 }
 
 const GET = statement('get_promotion', `select ${COLUMNS} from promotions where promotion_id = :promotion_id::uuid`);
