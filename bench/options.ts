@@ -3,7 +3,10 @@ import { artifactRows } from './artifacts.ts';
 import { operations } from './operations.ts';
 
 const operationNames = operations.map(({ name }) => name);
-const PARTS = ['startup', 'memory', 'throughput', ...operationNames, 'artifacts', ...artifactRows, 'artifact-memory'];
+const PARTS = [
+  ...['startup', 'memory', 'throughput', ...operationNames],
+  ...['resolve-shared', 'large-promotion', 'artifacts', ...artifactRows, 'artifact-memory'],
+];
 
 const HELP = `Measures our server against the stock mlflow server, side by side. Needs a build (npm run build) and Linux.
 
@@ -11,6 +14,7 @@ Usage: npm run bench -- [options]
 
   --only LIST        startup, memory, throughput (all operations), or operations by name:
                      ${operationNames.join(', ')};
+                     resolve-shared, large-promotion (2 GiB);
                      artifacts (all rows), or rows by name: ${artifactRows.join(', ')};
                      artifact-memory
                      [everything]
@@ -26,6 +30,8 @@ export type Options = {
   startup: boolean;
   memory: boolean;
   operations: string[];
+  resolveShared: boolean;
+  largePromotion: boolean;
   artifacts: string[];
   artifactMemory: boolean;
   rounds: number;
@@ -39,7 +45,7 @@ export type Options = {
 export function readOptions(): Options {
   const { values } = parseArgs({
     options: {
-      only: { type: 'string', default: 'startup,memory,throughput,artifacts,artifact-memory' },
+      only: { type: 'string', default: 'startup,memory,throughput,resolve-shared,large-promotion,artifacts,artifact-memory' },
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '2' },
       connections: { type: 'string', default: '16' },
@@ -65,6 +71,8 @@ export function readOptions(): Options {
     startup: parts.includes('startup'),
     memory: parts.includes('memory'),
     operations: parts.includes('throughput') ? operationNames : operationNames.filter((name) => parts.includes(name)),
+    resolveShared: parts.includes('resolve-shared'),
+    largePromotion: parts.includes('large-promotion'),
     artifacts: parts.includes('artifacts') ? artifactRows : artifactRows.filter((name) => parts.includes(name)),
     artifactMemory: parts.includes('artifact-memory'),
     rounds: positive('rounds'),

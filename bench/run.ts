@@ -10,6 +10,7 @@ import { gatesOfArtifactMemory, measureArtifactMemory, tableOfArtifactMemory } f
 import { ARTIFACT_CONNECTIONS, gatesOfArtifacts, measureArtifacts, tableOfArtifacts } from './artifacts.ts';
 import { readOptions } from './options.ts';
 import { format, printGates, printTable } from './report.ts';
+import { gatesOfLargePromotion, gatesOfResolving, measureLargePromotion, measureResolving, tableOfResolving } from './sharing.ts';
 import { gatesOfStarts, measureStarts, rowsOfStarts } from './starts.ts';
 import { gatesOfThroughput, measureCeiling, measureThroughput, rowsOfThroughput } from './throughput.ts';
 
@@ -53,6 +54,21 @@ async function main(): Promise<boolean> {
       for (const text of [...failures, ...notes]) console.log(`  ${operation}: ${text}`);
   }
 
+  const resolving = options.resolveShared ? await measureResolving(site, options) : [];
+  if (resolving.length > 0) {
+    console.log(
+      `\nThe version of an alias, ${options.connections} connections, ${options.rounds} rounds of ${options.seconds} s in alternation, medians`,
+    );
+    printTable(['spelling', 'req/s', 'p50 ms', 'CPU ms/req', 'CPU over local', 'time over local'], tableOfResolving(resolving));
+  }
+  const largePromotion = options.largePromotion ? await measureLargePromotion(site) : undefined;
+  if (largePromotion) {
+    const { uploadSeconds, promotionSeconds, addedBytes } = largePromotion;
+    console.log(
+      `\n2 GiB: uploaded in ${format(uploadSeconds)} s, promoted in ${format(promotionSeconds * 1000)} ms, which added ${addedBytes} bytes of files`,
+    );
+  }
+
   const artifacts = options.artifacts.length > 0 ? await measureArtifacts(site, options.artifacts, options.rounds) : [];
   if (artifacts.length > 0) {
     console.log(`\nArtifacts, ${ARTIFACT_CONNECTIONS} connections, ${options.rounds} rounds in alternation, medians`);
@@ -68,6 +84,8 @@ async function main(): Promise<boolean> {
   const gates = [
     ...gatesOfStarts(starts, options),
     ...gatesOfThroughput(throughput, options.connections),
+    ...gatesOfResolving(resolving),
+    ...(largePromotion ? gatesOfLargePromotion(largePromotion) : []),
     ...gatesOfArtifacts(artifacts),
     ...(artifactMemory ? gatesOfArtifactMemory(artifactMemory) : []),
   ];
@@ -80,7 +98,7 @@ async function main(): Promise<boolean> {
   const { postgres: _, ...kept } = options;
   await writeFile(
     file,
-    `${JSON.stringify({ ...about, options: kept, starts, ceiling, throughput, artifacts, artifactMemory, gates }, null, 2)}\n`,
+    `${JSON.stringify({ ...about, options: kept, starts, ceiling, throughput, resolving, largePromotion, artifacts, artifactMemory, gates }, null, 2)}\n`,
   );
   console.log(`Written to ${path.relative(process.cwd(), file)}`);
   return gates.every(({ pass }) => pass);

@@ -15,15 +15,26 @@ import { addressModel } from './registry/address-model.ts';
 import { addressScope, refuseTracking, takeBasePath, UNNAMED } from './scopes/addressing.ts';
 import { emptied } from './scopes/entity.ts';
 
-export type AppSettings = Pick<Services, 'db' | 'blobs' | 'webhooks' | 'locations' | 'adoption' | 'access' | 'audit'> & {
+export type AppSettings = Pick<Services, 'db' | 'blobs' | 'webhooks' | 'consumers' | 'locations' | 'adoption' | 'access' | 'audit'> & {
   links: LinkSettings;
   log: Logger;
   security: SecuritySettings;
 };
 
 /** The whole server as a request listener, not listening yet. */
-export function createApp({ links, log, security, ...given }: AppSettings): RequestListener {
-  const { db, access, audit } = given;
+export function createApp({
+  db,
+  blobs,
+  webhooks,
+  consumers,
+  locations,
+  adoption,
+  access,
+  audit,
+  links,
+  log,
+  security,
+}: AppSettings): RequestListener {
   const authentication = access?.authentication ?? null;
   const onceKept: Services['onceKept'] = async (work) => work(db);
   const onceUndone: Services['onceUndone'] = (work) => work(db);
@@ -39,8 +50,25 @@ export function createApp({ links, log, security, ...given }: AppSettings): Requ
       const servicesFor = async (caller: Caller): Promise<Services> => {
         const address = endpoint.scoped === false ? UNNAMED : await addressScope({ db, caller }, req);
         refuseTracking(address, endpoint);
+        // Written out: to spread an object into one with more keys takes longer than all the rest here.
+        const services: Services = {
+          db,
+          blobs,
+          webhooks,
+          consumers,
+          locations,
+          adoption,
+          access,
+          audit,
+          links: linksFor(links, req),
+          client: req.headers['user-agent'] ?? '',
+          caller,
+          onceKept,
+          onceUndone,
+          address,
+          scope: address.scope,
+        };
         const session = caller.via === 'session' ? sessionOf(req) : null;
-        const services = { ...given, links: linksFor(links, req), caller, onceKept, onceUndone, address, scope: address.scope };
         return session === null ? services : { ...services, session };
       };
       if (authentication === null) return servicesFor(ANYBODY);

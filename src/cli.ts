@@ -15,6 +15,8 @@ Commands; each has its own --help:
   import-artifacts  Takes over the files of an existing MLflow artifact root.
   audit             Proves that the audit is as it was written.
   download          Downloads a registered model version from a server, and checks it.
+  registry          Makes, lists, shows, changes and removes registries of a server.
+  model             Makes, lists, shows, shares, archives, restores and downloads models of a server.
 
 Settings, as an option or as an environment variable [default]:
 ${settingsHelp()}
@@ -29,6 +31,8 @@ const COMMANDS: Record<string, (arguments_: string[]) => Promise<number>> = {
   'import-artifacts': async (arguments_) => (await import('./commands/import-artifacts.ts')).importCommand(arguments_),
   audit: async (arguments_) => (await import('./commands/audit.ts')).audit(arguments_),
   download: async (arguments_) => (await import('./commands/download.ts')).download(arguments_),
+  registry: async (arguments_) => (await import('./commands/registry.ts')).registry(arguments_),
+  model: async (arguments_) => (await import('./commands/model.ts')).model(arguments_),
 };
 
 /**

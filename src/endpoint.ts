@@ -8,13 +8,15 @@ import type { Links } from './artifacts/signed-urls.ts';
 import type { Db } from './platform/db/database.ts';
 import type { Endpoint, StreamEndpoint } from './platform/http/endpoint.ts';
 import type { LocationRules } from './platform/uri.ts';
+import type { Consumers } from './registry/consumers/open.ts';
 import type { Webhooks } from './registry/webhooks/open.ts';
 import type { Address } from './scopes/addressing.ts';
 import type { Scope } from './scopes/entity.ts';
 
 /**
  * What a handler gets beside its input: the database, the artifact bytes, the webhooks, which places callers may name and which this server reads for
- * them, the workspace or registry the request is for, how it was named, the server's own address, and who asks.
+ * them, the workspace or registry the request is for, how it was named, the server's own address, where to say which shared versions were handed out,
+ * what the caller says it is (User-Agent), and who it is.
  */
 export type Services = {
   db: Db;
@@ -25,6 +27,8 @@ export type Services = {
   scope: Scope;
   address: Address;
   links: Links;
+  consumers: Consumers;
+  client: string;
   caller: Caller;
   /** Null while login is off. */
   access: Access | null;

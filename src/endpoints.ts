@@ -13,8 +13,13 @@ import type { Services } from './endpoint.ts';
 import { MlflowError } from './platform/errors.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
 import { aliasEndpoints } from './registry/aliases/routes.ts';
+import { assetEndpoints } from './registry/assets/routes.ts';
+import { consumerEndpoints } from './registry/consumers/routes.ts';
+import { lineageEndpoints } from './registry/lineage/routes.ts';
+import { compareEndpoints } from './registry/model-versions/compare-routes.ts';
 import { manifestEndpoints } from './registry/model-versions/manifest-routes.ts';
 import { modelVersionEndpoints } from './registry/model-versions/routes.ts';
+import { mountEndpoints } from './registry/mounts/routes.ts';
 import { promotionEndpoints } from './registry/promotions/routes.ts';
 import { provenanceEndpoints } from './registry/provenance/routes.ts';
 import { registeredModelEndpoints } from './registry/registered-models/routes.ts';
@@ -45,6 +50,9 @@ const withLogin = (endpoints: AnyEndpoint<Services>[]): AnyEndpoint<Services>[] 
       },
     };
   });
+/** Those below the path of a scope: what they call a model there may be a mount. */
+const ofNamedModel = (endpoints: AnyEndpoint<Services>[]): AnyEndpoint<Services>[] =>
+  endpoints.map((endpoint) => ({ ...endpoint, model: 'name' }));
 
 /** Every endpoint there is. */
 export const endpoints: AnyEndpoint<Services>[] = [
@@ -72,10 +80,17 @@ export const endpoints: AnyEndpoint<Services>[] = [
   ]),
   ...registeredModelEndpoints,
   ...modelVersionEndpoints,
-  ...manifestEndpoints,
-  ...aliasEndpoints,
-  ...provenanceEndpoints,
+  ...ofNamedModel([
+    ...manifestEndpoints,
+    ...assetEndpoints,
+    ...aliasEndpoints,
+    ...provenanceEndpoints,
+    ...consumerEndpoints,
+    ...lineageEndpoints,
+    ...compareEndpoints,
+  ]),
   ...promotionEndpoints,
+  ...mountEndpoints,
   ...webhookEndpoints,
   ...webhookDeliveryEndpoints,
   ...auditEndpoints,

@@ -15,6 +15,7 @@ import { startEmbeddedPostgres } from './platform/db/embedded.ts';
 import { migrate } from './platform/db/migrate.ts';
 import { closeServer, createServer, type Server } from './platform/http/server.ts';
 import { openLogger } from './platform/logger.ts';
+import { type Consumers, openConsumers } from './registry/consumers/open.ts';
 import { openWebhooks, type Webhooks } from './registry/webhooks/open.ts';
 import { stopSignal } from './stop-signal.ts';
 import { serveByWorkers, tellReady } from './workers.ts';
@@ -38,7 +39,7 @@ export async function serve(config: Config): Promise<void> {
       await embedded?.stop();
       process.exit(0);
     }
-    const { server, db, webhooks, access, audit } = started;
+    const { server, db, webhooks, consumers, access, audit } = started;
     const text = banner(config, server.http, access);
     if (cluster.isWorker) tellReady({ banner: text });
     else process.stdout.write(text);
@@ -47,6 +48,7 @@ export async function serve(config: Config): Promise<void> {
         log.info({ signal }, 'stopping');
         await closeServer(server);
         await webhooks.stop();
+        await consumers.stop();
         access?.stop();
         await audit?.stop();
         await db.end();
@@ -68,7 +70,7 @@ export async function serve(config: Config): Promise<void> {
   }
 }
 
-type Started = { server: Server; db: pg.Pool; webhooks: Webhooks; access: Access | null; audit: Audit | null };
+type Started = { server: Server; db: pg.Pool; webhooks: Webhooks; consumers: Consumers; access: Access | null; audit: Audit | null };
 
 async function start(config: Config, databaseUrl: string, log: Logger): Promise<Started> {
   const applied = await migrate(databaseUrl);
@@ -79,15 +81,16 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
   const webhooks = await openWebhooks(db, config.webhooks, log);
+  const consumers = openConsumers(db, log);
   const { links, locations, adoption, security } = config;
   const access = await openAccess(db, config.auth);
   const audit = config.audit ? openAudit(db, log) : null;
-  const server = createServer(createApp({ db, blobs, webhooks, links, locations, adoption, log, security, access, audit }));
+  const server = createServer(createApp({ db, blobs, webhooks, consumers, links, locations, adoption, log, security, access, audit }));
   await listen(server.http, config);
   const sweep = () => sweepUploads(db, blobs).catch((error: Error) => log.warn({ err: error }, 'abandoned uploads could not be removed'));
   void sweep();
   setInterval(sweep, SWEEP_MS).unref();
-  return { server, db, webhooks, access, audit };
+  return { server, db, webhooks, consumers, access, audit };
 }
 
 async function listen(server: http.Server, { host, port }: Config): Promise<void> {

@@ -13,7 +13,7 @@ import { readConfig } from '../src/config.ts';
 import { startMoto } from './helpers/emulators.ts';
 import { startFaultProxy } from './helpers/fault-proxy.ts';
 import { expectRefusal, rowCounts } from './helpers/refusal.ts';
-import { seedModel } from './helpers/seed.ts';
+import { freshName, seedModel } from './helpers/seed.ts';
 import { startTestServer } from './helpers/server.ts';
 
 const FILES = '/api/2.0/mlflow-artifacts/artifacts';
@@ -152,6 +152,20 @@ describe('a version that a client has put into S3 by itself', () => {
 
     const copy = await seedVersion(`models:/${name}/1`);
     expect(await manifestOf(copy)).toMatchObject({ frozen: true, digest: body.digest });
+  });
+
+  it('of a registry gets a location like those of its other versions, from which it loads', async () => {
+    const registry = freshName('reg');
+    await server.post('/api/1.0/registries', { name: registry }).expect(201);
+    const { source } = await seedReference({ MLmodel: 'shared' });
+    const name = await seedModel(server, 0, `${registry}.fraud`);
+    await server.post('model-versions/create', { name, source }).expect(200);
+    const adopted = await fetch(`${server.url}/api/1.0/registries/${registry}/models/fraud/versions/1:adopt`, { method: 'POST' });
+    expect(await adopted.json()).toMatchObject({ status: 'ADOPTED', files: 1 });
+    const location = await locationOf(name);
+    expect(location).toMatch(new RegExp(`^mlflow-artifacts:/registries/${registry}/registered-models/\\d+/versions/1$`));
+    const reply = await fetch(`${server.url}${FILES}/${location.slice('mlflow-artifacts:/'.length)}/MLmodel`);
+    expect(await reply.text()).toBe('shared');
   });
 
   it('may be of a run whose artifacts are in S3', async () => {

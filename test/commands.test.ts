@@ -63,7 +63,7 @@ describe('commands', () => {
     'are listed by --help, and each has its own',
     async () => {
       const { stdout } = await run('--help');
-      for (const name of ['gc', 'verify', 'import-artifacts', 'download']) {
+      for (const name of ['gc', 'verify', 'import-artifacts', 'download', 'model']) {
         expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
         expect(await run(name, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining(`Usage: model-commons ${name} `) });
       }

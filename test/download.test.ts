@@ -130,7 +130,9 @@ describe('download', () => {
     expect(await fs.readdir(to)).toEqual(['.model-commons-parts']);
     expect(await run(fake.url, 'models:/m/1', '--to', to)).toMatchObject({ code: 0 });
     const starts = fake.asked.map(({ range }) => Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0));
-    expect(starts).toEqual([0, 1_000_000, 1_000_000]);
+    // How much of what was sent arrives before the connection breaks is the system's choice.
+    expect(starts).toEqual([0, starts[1], starts[1]]);
+    expect(starts[1]).toBeGreaterThan(0);
     expect((await fs.readFile(path.join(to, 'big.bin'))).equals(content)).toBe(true);
     expect(await filesIn(to)).toEqual(['big.bin']);
   });

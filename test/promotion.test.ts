@@ -1,6 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
 import request from 'supertest';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { expectRefusal, rowCounts } from './helpers/refusal.ts';
 import { freshName } from './helpers/seed.ts';
 import { startTestServer } from './helpers/server.ts';
 
@@ -78,6 +82,19 @@ async function copyModelVersion(as: ReturnType<typeof from>, source: { name: str
   return as.post('model-versions/create', { name: target, source: `models:/${source.name}/${source.version}`, run_id, description, tags });
 }
 
+/** Keys in order, as the SHA-256 of a snapshot is over (RFC 8785). */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}
+
+const sha256Of = (value: unknown) =>
+  createHash('sha256')
+    .update(JSON.stringify(sorted(value)))
+    .digest('hex');
+
 const provenanceOf = (registry: string, name: string, version: string) =>
   server.get(`/api/1.0/registries/${registry}/models/${name}/versions/${version}/provenance`);
 
@@ -149,21 +166,7 @@ describe('promotion by the stock call copy_model_version', () => {
       },
     });
     expect(body.live_source).toEqual({ kind: 'workspace', scope: devName, name: 'fraud', version: '1' });
-    const sorted = (value: unknown): unknown =>
-      Array.isArray(value)
-        ? value.map(sorted)
-        : value && typeof value === 'object'
-          ? Object.fromEntries(
-              Object.entries(value)
-                .toSorted(([a], [b]) => (a < b ? -1 : 1))
-                .map(([k, v]) => [k, sorted(v)]),
-            )
-          : value;
-    expect(
-      createHash('sha256')
-        .update(JSON.stringify(sorted(body.snapshot)))
-        .digest('hex'),
-    ).toBe(body.sha256);
+    expect(sha256Of(body.snapshot)).toBe(body.sha256);
     const shown = (await server.get('model-versions/get', { name: `${registry}.fraud`, version: '1' })).body.model_version;
     const shownTags = Object.fromEntries(shown.tags.map(({ key, value }: { key: string; value: string }) => [key, value]));
     expect(shownTags).toEqual({
@@ -244,6 +247,63 @@ describe('promotion by the stock call copy_model_version', () => {
   });
 });
 
+describe('what a promotion costs', () => {
+  it('is one statement that writes, and two that read', async () => {
+    const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
+    const { dev } = await seedTrained(devName);
+    await dev.post('registered-models/create', { name: `${registry}.fraud` }).expect(200);
+    const query = vi.spyOn(server.db, 'query');
+    await dev.post('model-versions/create', { name: `${registry}.fraud`, source: 'models:/fraud/1' }).expect(200);
+    const names = query.mock.calls.map(([sent]) => (sent as unknown as { name?: string }).name);
+    query.mockRestore();
+    // What the server asks once a second is not the promotion's; what runs in a transaction is not seen here.
+    const ofServer = /scope|mounts|webhook|deliver|awaited|consum/;
+    expect(names.filter((name) => !ofServer.test(name ?? ''))).toEqual(['model_version_to_copy', 'read_origin', 'promote_model_version']);
+  });
+
+  it('is under a second and no space for a large model, which is whole after its workspace is gone', { timeout: 60_000 }, async () => {
+    const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
+    const { dev, runId, root } = await seedTrained(devName);
+    const size = 256 * 1024 * 1024;
+    const chunk = Buffer.alloc(1024 * 1024);
+    const body = Readable.from(
+      (function* () {
+        for (let sent = 0; sent < size; sent += chunk.length) yield chunk;
+      })(),
+    );
+    const uploaded = await fetch(`${server.url}${ARTIFACTS}/${root}/model/weights.bin`, {
+      method: 'PUT',
+      headers: { 'X-MLFLOW-WORKSPACE': devName, 'Content-Type': 'application/octet-stream' },
+      body: Readable.toWeb(body) as ReadableStream,
+      duplex: 'half',
+    } as RequestInit);
+    expect(uploaded.status).toBe(200);
+    await dev.post('model-versions/create', { name: 'fraud', source: `runs:/${runId}/model`, run_id: runId }).expect(200);
+    await dev.post('registered-models/create', { name: `${registry}.fraud` }).expect(200);
+    const stored = async () => {
+      const files = await fs.readdir(server.artifactDir, { recursive: true, withFileTypes: true });
+      const sizes = files.filter((file) => file.isFile()).map((file) => fs.stat(path.join(file.parentPath, file.name)));
+      return (await Promise.all(sizes)).reduce((sum, file) => sum + file.size, 0);
+    };
+    const before = await stored();
+    expect(before).toBeGreaterThan(size);
+    const startedAt = performance.now();
+    await dev.post('model-versions/create', { name: `${registry}.fraud`, source: 'models:/fraud/2' }).expect(200);
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(await stored()).toBe(before);
+
+    await server.delete(`/api/3.0/mlflow/workspaces/${devName}?mode=CASCADE`).expect(204);
+    const { artifact_uri } = (await server.get('model-versions/get-download-uri', { name: `${registry}.fraud`, version: '1' })).body;
+    const url = `${server.url}${ARTIFACTS}/${artifact_uri.replace('mlflow-artifacts:/', '')}/weights.bin`;
+    const end = await fetch(url, { headers: { Range: `bytes=${size - 4}-` } });
+    expect([end.status, end.headers.get('content-range')]).toEqual([206, `bytes ${size - 4}-${size - 1}/${size}`]);
+    const verified = await fetch(`${server.url}/api/1.0/registries/${registry}/models/fraud/versions/1:verify`, { method: 'POST' });
+    expect(JSON.parse((await verified.text()).trimEnd().split('\n').at(-1) ?? '')).toMatchObject({ status: 'OK', damaged: [] });
+    const { body: provenance } = await provenanceOf(registry, 'fraud', '1').expect(200);
+    expect(provenance.snapshot).toMatchObject({ source: { workspace: devName }, run: { info: { run_id: runId } } });
+  });
+});
+
 describe('registering straight into a registry', () => {
   it('freezes the files of a run of the workspace', async () => {
     const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
@@ -253,10 +313,16 @@ describe('registering straight into a registry', () => {
     await dev.put(`${root}/model/MLmodel`, 'changed');
     const { artifact_uri } = (await server.get('model-versions/get-download-uri', { name: `${registry}.direct`, version: '1' })).body;
     expect(await from('default').text(`${artifact_uri.replace('mlflow-artifacts:/', '')}/MLmodel`)).toBe(MLMODEL);
-    expect((await provenanceOf(registry, 'direct', '1')).body.snapshot).toMatchObject({
+    const { digest } = (await server.get(`/api/1.0/registries/${registry}/models/direct/versions/1/manifest`)).body;
+    const { snapshot, sha256 } = (await provenanceOf(registry, 'direct', '1')).body;
+    expect(snapshot).toMatchObject({
+      target: { registry, name: 'direct', version: '1' },
       source: { workspace: devName, run_id: runId },
       run: { info: { run_id: runId } },
+      model: { environment: { requirements: ['scikit-learn==1.7', 'pandas'] } },
+      digest,
     });
+    expect(sha256Of(snapshot)).toBe(sha256);
   });
 
   it('takes an explicit number once', async () => {
@@ -306,6 +372,48 @@ describe('a promotion that cannot be', () => {
     expect([reply.status, left.status]).toEqual([status, 404]);
   });
 
+  it.each(['PENDING_REGISTRATION', 'FAILED_REGISTRATION'])(
+    'of a version that is %s is refused, by the stock call and by the API',
+    async (status) => {
+      const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
+      await seedTrained(devName);
+      const [{ model_id: modelId }] = (
+        await server.db.query(
+          `update model_versions v set status = $2 from registered_models m join scopes s on s.id = m.scope_id
+         where s.name = $1 and v.model_id = m.id returning v.model_id`,
+          [devName, status],
+        )
+      ).rows;
+      const before = await rowCounts(server);
+      const { reply, left } = await promoteFrom(devName, registry, 'models:/fraud@champion');
+      expect([reply.status, reply.body.error_code, reply.body.message, left.status]).toEqual([
+        409,
+        'INVALID_STATE',
+        expect.stringMatching(new RegExp(`^models:/fraud@champion is ${status}: only a version that is READY`)),
+        404,
+      ]);
+      const source = { workspace: devName, name: 'fraud', version: '1' };
+      expect((await server.post('/api/1.0/promotions', { source, target: { registry } })).status).toBe(409);
+      expect(await rowCounts(server)).toEqual(before);
+      await server.db.query(`update model_versions set status = 'READY' where model_id = $1`, [modelId]);
+      expect((await server.post('/api/1.0/promotions', { source, target: { registry } })).status).toBe(201);
+    },
+  );
+
+  it('of a version that was deleted is refused, by its number and by its alias', async () => {
+    const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
+    const { dev } = await seedTrained(devName);
+    await dev.delete('model-versions/delete', { name: 'fraud', version: '1' }).expect(200);
+    const before = await rowCounts(server);
+    const byNumber = await promoteFrom(devName, registry, 'models:/fraud/1');
+    const byAlias = await promoteFrom(devName, registry, 'models:/fraud@champion');
+    for (const { reply, left } of [byNumber, byAlias]) {
+      expectRefusal(reply);
+      expect(left.status).toBe(404);
+    }
+    expect(await rowCounts(server)).toEqual(before);
+  });
+
   it('of what has no files here is refused, and of a run without files', async () => {
     const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
     const { dev, runId } = await seedTrained(devName);
@@ -325,8 +433,16 @@ describe('a promotion that cannot be', () => {
          select m.id from registered_models m join scopes s on s.id = m.scope_id where s.name = $1)`,
       [devName],
     );
+    const before = await rowCounts(server);
     const { reply, left } = await promoteFrom(devName, registry, 'models:/fraud/1');
     expect([reply.status, reply.body.message, left.status]).toEqual([400, expect.stringContaining('no longer match its digest'), 404]);
+    expect(await rowCounts(server)).toEqual(before);
+    // Not even a number is used up.
+    const name = `${registry}.kept`;
+    await server.post('registered-models/create', { name, description: 'mine' }).expect(200);
+    await from(devName).post('model-versions/create', { name, source: 'models:/fraud/1' });
+    const { last_version: last } = (await server.db.query(`select last_version from registered_models where name = 'kept'`)).rows[0];
+    expect(last).toBe(0);
   });
 
   it('keeps a model that somebody has described', async () => {

@@ -151,6 +151,27 @@ describe('a model of a registry', () => {
     expect([await newest(model), await newest(`${one}.${model}`), await newest(`${two}.${model}`)]).toEqual(['1', '2', '3']);
   });
 
+  it('is renamed in its registry, by the new name with a dot', async () => {
+    const [registry, other, local] = [await seedRegistry(), await seedRegistry(), freshName()];
+    await seedModel(server, 1, `${registry}.old`);
+    await seedModel(server, 0, local);
+    const rename = (name: string, new_name: string) => server.post('registered-models/rename', { name, new_name });
+    expect((await rename(`${registry}.old`, `${registry}.new`)).body.registered_model).toMatchObject({
+      name: `${registry}.new`,
+      latest_versions: [{ name: `${registry}.new`, version: '1' }],
+    });
+    expect((await server.get(`/registries/${registry}/api/2.0/mlflow/registered-models/get`, { name: 'new' })).status).toBe(200);
+    for (const [name, elsewhere] of [
+      [`${registry}.new`, 'new'],
+      [`${registry}.new`, `${other}.new`],
+      [local, `${registry}.moved`],
+    ] as const) {
+      const reply = await rename(name, elsewhere);
+      expect([reply.status, reply.body.error_code], `${name} to ${elsewhere}`).toEqual([400, 'INVALID_PARAMETER_VALUE']);
+      expect(reply.body.message).toContain('a model is renamed where it is');
+    }
+  });
+
   it('has a name with a dot like any other when there is no such registry', async () => {
     await seedModel(server, 1, 'nobody.model');
     expect((await server.get('registered-models/get', { name: 'nobody.model' })).body.registered_model.name).toBe('nobody.model');

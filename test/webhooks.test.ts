@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../src/config.ts';
+import { BASES } from './hardening/attack.ts';
 import { startReceiver } from './helpers/receiver.ts';
 import { expectRefusal } from './helpers/refusal.ts';
 import { freshName } from './helpers/seed.ts';
@@ -67,6 +68,10 @@ describe('a webhook', () => {
 describe('the URL of a webhook', () => {
   it.each([
     'https://10.0.0.1/',
+    'https://172.16.0.1/',
+    'https://192.168.0.1/',
+    'https://169.254.169.254/latest/meta-data',
+    'https://127.0.0.1/',
     'https://0x7f000001/',
     'https://2130706433/',
     'https://127.1/',
@@ -75,6 +80,7 @@ describe('the URL of a webhook', () => {
     'https://[64:ff9b::7f00:1]/',
     'https://[2002:7f00:1::]/',
     'https://[fd00::1]/',
+    'https://[fe80::1]/',
     'https://[::10.0.0.1]/',
     'https://100.64.0.1/',
     'https://0.0.0.0/',
@@ -90,10 +96,12 @@ describe('the URL of a webhook', () => {
     'https://[::1/',
     'http://8.8.8.8/',
     'file:///etc/passwd',
-  ])('%j is refused', async (url) => {
-    const reply = await server.post('webhooks', hook({ url }));
-    expectRefusal(reply, url);
-    expect(reply.body.message).not.toContain('password');
+  ])('%j is refused (hardening 1.8)', async (url) => {
+    for (const base of BASES) {
+      const reply = await server.post(`${base}/webhooks`, hook({ url }));
+      expectRefusal(reply, url);
+      expect(reply.body.message).not.toContain('password');
+    }
   });
 
   it('that names a host of the server’s own network does not get its address told', async () => {

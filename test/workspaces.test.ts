@@ -285,5 +285,13 @@ it('removes what is in every table that has a scope', async () => {
     `select table_name from information_schema.columns where table_schema = 'public' and column_name = 'scope_id' order by 1`,
   );
   // A new one belongs into src/scopes/workspaces/delete-workspace.ts, then here. Uploads under way end with their workspace, by the schema.
-  expect(rows.map((row) => row.table_name)).toEqual(['artifact_uploads', 'artifacts', 'audit_events', 'experiments', 'registered_models', 'roles', 'webhooks']);
+  expect(rows.map((row) => row.table_name)).toEqual([
+    'artifact_uploads',
+    'artifacts',
+    'audit_events',
+    'experiments',
+    'registered_models',
+    'roles',
+    'webhooks',
+  ]);
 });

@@ -60,8 +60,11 @@ const python = (environment: Environment): Client => ({
 const commandLine: Client = {
   name: 'mlflow command line',
   version: () => versionIn('mlflow-3.17.2'),
-  run: ({ pythons, trackingUri }) =>
-    runClient(pythons['mlflow-3.17.2'], ['-W', 'ignore', script('command_line.py')], { MLFLOW_TRACKING_URI: trackingUri }, LIMIT_MS),
+  async run({ pythons, trackingUri }) {
+    const runScript = (name: string) =>
+      runClient(pythons['mlflow-3.17.2'], ['-W', 'ignore', script(name)], { MLFLOW_TRACKING_URI: trackingUri }, LIMIT_MS);
+    return (await runScript('command_line.py')) + (await runScript('command_line_sharing.py'));
+  },
 };
 
 const java: Client = {

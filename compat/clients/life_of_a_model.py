@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "stock"))
 warnings.simplefilter("ignore")  # stages are deprecated, and used on purpose
 
-from common import PIP_REQUIREMENTS, ok, refused, same, unique
+from common import PIP_REQUIREMENTS, SERVER, make_registries, ok, refused, reply_to, same, unique
 
 import mlflow
 import mlflow.artifacts
@@ -27,6 +27,7 @@ HAS_ALIASES = hasattr(MlflowClient, "set_registered_model_alias")  # 2.3
 HAS_DATASETS = hasattr(mlflow, "log_input")  # 2.4
 HAS_COPY = hasattr(MlflowClient, "copy_model_version")  # 2.8
 HAS_LOGGED_MODELS = hasattr(MlflowClient, "search_logged_models")  # 3.0
+HAS_REGISTRIES = reply_to("GET", "/registries").status_code != 404  # not the stock server
 HAS_ORDERED_VERSIONS = int(mlflow.__version__.split(".")[0]) >= 2  # the order_by of search_model_versions
 
 client = MlflowClient()
@@ -181,6 +182,31 @@ if HAS_COPY:
     np.testing.assert_allclose(mlflow.pyfunc.load_model(f"models:/{copy_name}/1").predict(rows), predictions[0])
     client.delete_registered_model(copy_name)
     ok("copy", "copy_model_version keeps run, description and tags, and the copy loads")
+
+if HAS_REGISTRIES:
+    [registry] = make_registries("shared")
+    shared, base = f"{registry}.life", f"{SERVER}/registries/{registry}"
+    source = f"models:/{name}/1"
+    promoted = client.copy_model_version(source, shared) if HAS_COPY else mlflow.register_model(source, shared)
+    same((promoted.name, int(promoted.version), promoted.status), (shared, 1, "READY"), "promoted version")
+    mlflow.register_model(f"runs:/{run_ids[1]}/model", shared)
+    for tracking_uri, registry_uri, model in ((SERVER, SERVER, shared), (SERVER, base, "life"), (base, base, "life")):
+        mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_registry_uri(registry_uri)
+        reader = MlflowClient()
+        same([reader.get_model_version(model, number).run_id for number in ("1", "2")], run_ids, "runs of the shared versions")
+        same({found.version for found in reader.search_model_versions(f"name = '{model}'")}, {"1", "2"}, "shared versions found")
+        same([found.name for found in reader.search_registered_models(f"name = '{model}'")], [model], "shared models found")
+        reader.transition_model_version_stage(model, "2", "Staging")
+        expected = {"/1": predictions[0], "/latest": predictions[1], "/Staging": predictions[1]}
+        if HAS_ALIASES:
+            reader.set_registered_model_alias(model, "champion", "1")
+            expected["@champion"] = predictions[0]
+        for which, values in expected.items():
+            np.testing.assert_allclose(mlflow.pyfunc.load_model(f"models:/{model}{which}").predict(rows), values)
+    mlflow.set_tracking_uri(SERVER)
+    mlflow.set_registry_uri(SERVER)
+    ok("share", "promoted into a registry, and used from there by dotted name, by registry URI and by tracking URI")
 
 renamed = unique("renamed")
 client.rename_registered_model(name, renamed)

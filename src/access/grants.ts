@@ -10,7 +10,7 @@ export const SCOPE_TYPES = ['workspace', 'registry'] as const;
 export type ResourceType = (typeof NAMED_TYPES)[number] | (typeof PART_TYPES)[number];
 
 /** A permission as it is stored; DENY wins over all others that are granted on the same, NO_PERMISSIONS allows nothing. */
-export type StoredPermission = Level | 'DENY' | 'NO_PERMISSIONS';
+type StoredPermission = Level | 'DENY' | 'NO_PERMISSIONS';
 
 /** One row of what a caller was granted, through a role or by name. */
 export type Grant = { scope: number; type: string; pattern: string; permission: StoredPermission };

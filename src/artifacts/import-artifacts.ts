@@ -55,8 +55,9 @@ const FIND_EXISTING = statement(
 const INSERT = statement(
   'import_artifact',
   `with clash as (
-     select from artifacts
-     where scope_id = :scope and (path = any (:parents::text[]) or path = :path or (path >= :path || '/' and path < :path || '0')) limit 1),
+     select 1 from artifacts where scope_id = :scope and path = any (:parents::text[] || :path)
+     union all
+     (select 1 from artifacts where scope_id = :scope and path >= :path || '/' and path < :path || '0' limit 1)),
    blob as (
      insert into blobs (sha256, size, storage_key, piece_crcs)
      select :sha256, :size, :key, :piece_crcs::bytea where not exists (select from clash)

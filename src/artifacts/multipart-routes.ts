@@ -105,9 +105,11 @@ const presignDownload = endpoint({
   input: z.object({ artifact_path: z.string() }),
   output: z.object({ url: z.string(), headers: z.record(z.string(), z.string()), file_size: z.int() }),
   permission: canAtPath('READ', (input: { artifact_path: string }) => input.artifact_path),
-  async handler({ db, blobs, scope, links, input }) {
+  async handler({ input, ...services }) {
+    const { db, blobs, scope, links, consumers } = services;
     const path = await pathInWorkspace({ db, scope }, parseArtifactPath(input.artifact_path));
     const { key, sha256, size } = await getArtifact(db, scope.id, path);
+    consumers.downloaded(services, path);
     const name = path.slice(path.lastIndexOf('/') + 1);
     const seconds = links.downloadSeconds;
     const url = blobs.signedUrl

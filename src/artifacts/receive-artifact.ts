@@ -3,15 +3,12 @@ import type { Services } from '../endpoint.ts';
 import { MlflowError } from '../platform/errors.ts';
 import { putArtifact, refuseReserved } from './store.ts';
 
-const IDLE_MS = 60_000;
-
 /**
  * Stores a request's body at a path. The bytes are on the disk before the path shows them; a body that breaks off leaves nothing.
- * Throws as `putArtifact`, and DEADLINE_EXCEEDED when nothing arrives for 60 s.
+ * Throws as `putArtifact`.
  */
 export async function receiveArtifact({ db, blobs, scope }: Services, path: string, req: IncomingMessage): Promise<void> {
   refuseReserved(path);
-  endWhenIdle(req);
   const blob = await blobs.write(req);
   try {
     const keptAs = await putArtifact(db, scope.id, path, blob);
@@ -27,9 +24,5 @@ export async function receiveArtifact({ db, blobs, scope }: Services, path: stri
 export async function receivePart<T>(req: IncomingMessage, write: (length: number) => Promise<T>): Promise<T> {
   const length = req.headers['content-length'];
   if (length === undefined) throw new MlflowError('BAD_REQUEST', 'A part of an upload must be sent with its Content-Length.', 411);
-  endWhenIdle(req);
   return write(Number(length));
 }
-
-const endWhenIdle = (req: IncomingMessage) =>
-  req.setTimeout(IDLE_MS, () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', 'The upload stood still for 60 seconds.')));

@@ -11,7 +11,9 @@ export type Download = { req: IncomingMessage; res: ServerResponse; log: Logger 
 
 /** Answers with the bytes of an artifact. Throws as `getArtifact` and `sendFile`. */
 export async function sendArtifact(services: Services, path: string, download: Download): Promise<void> {
-  await sendFile(services, await getArtifact(services.db, services.scope.id, path), path.slice(path.lastIndexOf('/') + 1), download);
+  const file = await getArtifact(services.db, services.scope.id, path);
+  services.consumers.downloaded(services, path);
+  await sendFile(services, file, path.slice(path.lastIndexOf('/') + 1), download);
 }
 
 /**

@@ -14,7 +14,9 @@ type ArtifactEntry = z.infer<typeof FileInfo>;
 const PUT_ARTIFACT = statement(
   'put_artifact',
   `with clash as (
-     select from artifacts where scope_id = :scope and (path = any (:parents::text[]) or (path >= :path || '/' and path < :path || '0')) limit 1),
+     select 1 from artifacts where scope_id = :scope and path = any (:parents::text[])
+     union all
+     (select 1 from artifacts where scope_id = :scope and path >= :path || '/' and path < :path || '0' limit 1)),
    blob as (
      insert into blobs (sha256, size, storage_key, piece_crcs)
      select :sha256, :size, :key, :piece_crcs::bytea where not exists (select from clash)

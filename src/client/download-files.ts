@@ -86,7 +86,7 @@ async function downloadFile(
     for (let failures = 0; size === null || at < size; ) {
       const before = at;
       try {
-        const response = await request(server, urlOf(remotePath), at > 0 ? { Range: `bytes=${at}-` } : {});
+        const response = await request(server, urlOf(remotePath), { headers: at > 0 ? { Range: `bytes=${at}-` } : {} });
         if (at > 0 && response.status !== 206) {
           onBytes(-at);
           [at, hash] = [0, createHash('sha256')];
@@ -132,7 +132,9 @@ async function readPart(handle: fs.FileHandle, size: number | null): Promise<{ a
   return { at: length, hash };
 }
 
-const urlOf = (remotePath: string) => `/api/2.0/mlflow-artifacts/artifacts/${remotePath.split('/').map(encodeURIComponent).join('/')}`;
+/** Where a file of the server's artifacts is read and written. */
+export const urlOf = (remotePath: string) =>
+  `/api/2.0/mlflow-artifacts/artifacts/${remotePath.split('/').map(encodeURIComponent).join('/')}`;
 
 /** The chunks of an answer; throws when none came for a minute. */
 async function* chunksOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -1,14 +1,22 @@
 import { ConfigError } from '../config.ts';
 
-/** What a command takes: the names of its options, in kebab-case without dashes, and whether each has a value or is a switch. */
-export type Options<Name extends string> = Record<Name, 'value' | 'switch'>;
+/**
+ * What a command takes: the names of its options, in kebab-case without dashes, and whether each has a value, is a switch, or a list: all that follows up
+ * to the next option, as often as it is given.
+ */
+export type Options<Name extends string> = Record<Name, 'value' | 'switch' | 'list'>;
 
-/** `options` has those given (a switch's value is ''); `settings` is for `readConfig`. */
-export type Flags<Name extends string> = { options: Partial<Record<Name, string>>; settings: string[]; rest: string[] };
+/** `options` has those given (a switch's value is ''), `lists` what lists were given; `settings` is for `readConfig`. */
+export type Flags<Name extends string> = {
+  options: Partial<Record<Name, string>>;
+  lists: Partial<Record<Name, string[]>>;
+  settings: string[];
+  rest: string[];
+};
 
-/** Tells a command's own options (`--to x`, `--to=x`, `-o json`) from settings and from the rest. Throws ConfigError for a bad use. */
+/** Tells a command's own options (`--to x`, `--to=x`, `-o json`, `--set a=1 b=2`) from settings and from the rest. Throws ConfigError for a bad use. */
 export function readFlags<Name extends string>(arguments_: string[], known: Options<Name>): Flags<Name> {
-  const flags: Flags<Name> = { options: {}, settings: [], rest: [] };
+  const flags: Flags<Name> = { options: {}, lists: {}, settings: [], rest: [] };
   for (let i = 0; i < arguments_.length; i++) {
     const argument = arguments_[i] ?? '';
     const [flag = '', inline] = argument.split(/=(.*)/s);
@@ -20,7 +28,11 @@ export function readFlags<Name extends string>(arguments_: string[], known: Opti
     } else {
       const value = inline ?? arguments_[++i];
       if (value === undefined || (inline === undefined && value.startsWith('--'))) throw new ConfigError(missing(flag, name in known));
-      if (known[name] === 'value') flags.options[name] = value;
+      if (known[name] === 'list') {
+        const items = [value];
+        while (inline === undefined && arguments_[i + 1]?.startsWith('-') === false) items.push(arguments_[++i] ?? '');
+        flags.lists[name] = [...(flags.lists[name] ?? []), ...items];
+      } else if (known[name] === 'value') flags.options[name] = value;
       else flags.settings.push(`${flag}=${value}`);
     }
   }

@@ -15,13 +15,22 @@ export function refusePathLike(parameter: string, name: string): void {
   );
 }
 
-/** Throws for line breaks, tabs and the like in a name: nobody can see them, or type them again. */
-export function refuseControlCharacters(parameter: string, name: string): void {
-  if (!/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return;
-  throw invalidParameter(
-    `Invalid value ${shownJson(name)} for parameter '${parameter}' supplied: Names must not contain control characters such as line breaks and tabs.`,
-  );
+// Zero-width spaces, soft hyphens, marks of direction. In an emoji two of them change what is seen.
+const INVISIBLE = /(?!\u200d|\ufe0f)\p{DI}|(?<!\p{ExtPict}(?:\p{EMod}|\ufe0f)?)(?:\u200d|\ufe0f)/u;
+
+/** Throws for what nobody can see in a name, or type again: line breaks, tabs and the like, invisible characters. */
+export function refuseUnseen(parameter: string, name: string): void {
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) throw badName(parameter, name, 'contain control characters such as line breaks and tabs');
+  if (INVISIBLE.test(name)) throw badName(parameter, name, 'contain invisible characters such as zero-width spaces');
 }
+
+/** Throws for a blank at an end of a name. */
+export function refuseEdgeBlanks(parameter: string, name: string): void {
+  if (/^\s|\s$/.test(name)) throw badName(parameter, name, 'begin or end with a blank');
+}
+
+const badName = (parameter: string, name: string, must: string) =>
+  invalidParameter(`Invalid value ${shownJson(name)} for parameter '${parameter}' supplied: Names must not ${must}.`);
 
 /** The one rule for keys of tags and params and names of metrics (mlflow/utils/validation.py, _validate_tag_name and its siblings; a newline at the end is refused too). */
 export function checkKey(parameter: string, key: string): void {

@@ -7,7 +7,7 @@ const OBJECT_STORES = ['s3', 'gs', 'wasb', 'wasbs', 'abfs', 'dbfs'];
 
 /**
  * Checks where a caller wants artifacts to lie: in a store that clients reach by themselves, or with this server (`mlflow-artifacts:`, whose
- * path is not looked at). As mlflow/server/handlers.py (_validate_storage_location_uri); a path on the server's disk is refused as well
+ * path is not looked at). As mlflow/server/handlers.py (_validate_storage_location_uri); a path on the server's disk, or with `..`, is refused as well
  * (docs/differences.md). `field` is the argument's name. Throws INVALID_PARAMETER_VALUE.
  */
 export function checkStorageLocation(field: string, location: string, rules: LocationRules): void {
@@ -26,6 +26,10 @@ export function checkStorageLocation(field: string, location: string, rules: Loc
       `Invalid artifact path length. The length of the artifact path cannot be greater than ${rules.maxLength} characters. To configure this limit, please set the` +
         ' MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH environment variable.',
     );
+  }
+  const path = decodeFully(query >= 0 ? rest.slice(0, query) : rest, MAX_DECODINGS);
+  if (kind !== 'mlflow-artifacts' && (!path.done || path.text.split(/[/\\]/).includes('..'))) {
+    throw invalidParameter(`Invalid ${field} '${location}': its path must not lead up by '..'. ${instead}`);
   }
   if (namesHost(location)) return;
   if (kind === '' || kind === 'file') {

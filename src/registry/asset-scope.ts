@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Services } from '../endpoint.ts';
+import { invalidParameter } from '../platform/errors.ts';
 import { checkWorkspaceName, DEFAULT_SCOPE, emptied, type Scope } from '../scopes/entity.ts';
 import { getNamedScope } from '../scopes/store.ts';
 
@@ -14,6 +15,8 @@ export async function scopeOfPath(
   services: Pick<Services, 'db' | 'caller' | 'hidden'>,
   { workspace, registry }: { workspace?: string | undefined; registry?: string | undefined },
 ): Promise<Scope> {
+  if (workspace !== undefined && registry !== undefined)
+    throw invalidParameter('Name either a workspace or a registry: the path has one, and the arguments have the other.');
   const scope = await named(services, registry ?? workspace ?? '', registry === undefined ? 'workspace' : 'registry');
   return services.hidden ? emptied(scope) : scope;
 }

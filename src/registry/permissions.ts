@@ -1,9 +1,10 @@
 import type { Caller } from '../access/caller.ts';
 import { can, canInScope, mayDoAll, requireLevel } from '../access/can.ts';
-import { levelOn, type ResourceType, type Visible, visibleIn, visiblePartsIn } from '../access/grants.ts';
+import { allows, levelOn, levelOnScope, type ResourceType, type Visible, visibleIn, visiblePartsIn } from '../access/grants.ts';
+import { grantToMaker } from '../access/grants-store.ts';
 import type { Services } from '../endpoint.ts';
-import { run, statement } from '../platform/db/database.ts';
-import type { Level, Need } from '../platform/permission.ts';
+import { run, statement, transaction } from '../platform/db/database.ts';
+import type { Level, Need, Verdict } from '../platform/permission.ts';
 import type { Scope } from '../scopes/entity.ts';
 import { scopeOfPath } from './asset-scope.ts';
 import { IS_PROMPT_TAG } from './registered-models/entity.ts';
@@ -20,13 +21,14 @@ const IS_PROMPT = statement(
 const OF_PROMPTS: ResourceType[] = ['prompt', 'prompt_version'];
 
 /** A model as rights on it go. A prompt is a model too, and has its own rights; only who has such rights anywhere in the scope needs the question. */
-export async function modelResource({ db, caller }: Asking, scope: Scope, name: string) {
+async function modelResource({ db, caller }: Asking, scope: Scope, name: string) {
   const isPrompt =
     hasRightsOnPrompts(caller, scope) && (await run(db, IS_PROMPT, { scope: scope.id, name, key: IS_PROMPT_TAG })).length > 0;
   return { scope, type: isPrompt ? ('prompt' as const) : ('registered_model' as const), id: name };
 }
 
-async function versionResource(asking: Asking, scope: Scope, name: string) {
+/** The versions of a model as rights on them go. */
+export async function versionResource(asking: Asking, scope: Scope, name: string) {
   const whole = await modelResource(asking, scope, name);
   return { scope, type: whole.type === 'prompt' ? ('prompt_version' as const) : ('registered_model_version' as const), id: '', whole };
 }
@@ -72,7 +74,7 @@ export async function mayReadVersions(asking: Asking, scope: Scope, name: string
 }
 
 /** Throws PERMISSION_DENIED unless the caller may add versions to a model. */
-export async function requireToAddVersions(asking: Asking, scope: Scope, name: string): Promise<void> {
+async function requireToAddVersions(asking: Asking, scope: Scope, name: string): Promise<void> {
   if (!mayDoAll(asking.caller)) requireLevel(asking.caller, 'EDIT', await versionResource(asking, scope, name));
 }
 
@@ -87,3 +89,52 @@ export const visibleVersions = (caller: Caller, scope: Scope, prompts: boolean):
   prompts && hasRightsOnPrompts(caller, scope)
     ? visiblePartsIn(caller, scope, 'prompt_version', 'prompt')
     : visiblePartsIn(caller, scope, 'registered_model_version', 'registered_model');
+
+/**
+ * To add a version in the workspace or registry that the path names: EDIT on the model, or, when it is to be made with its first version, what it takes to
+ * make one there.
+ */
+export const canMakeVersionInPath: Need<NamingInPath> = {
+  level: 'EDIT',
+  on: 'registered model, or what it takes to make it',
+  async check(context) {
+    if (mayDoAll(context.caller)) return 'granted';
+    return checkMaking(context, await scopeOfPath(context, context.input), context.input.name);
+  },
+};
+
+async function checkMaking(context: Services, scope: Scope, name: string): Promise<Verdict> {
+  const { caller } = context;
+  const held = levelOn(caller, await versionResource(context, scope, name));
+  if (allows(held, 'EDIT')) return 'granted';
+  const makes = allows(levelOnScope(caller, scope), scope.kind === 'registry' ? 'EDIT' : 'USE');
+  if (makes && !(await modelExists(context, scope, name))) return 'granted';
+  await requireToAddVersions(context, scope, name);
+  return 'granted';
+}
+
+/** As `canMakeVersionInPath`, for a promotion. */
+export async function requireToMakeVersions(context: Services, scope: Scope, name: string): Promise<void> {
+  if (!mayDoAll(context.caller)) await checkMaking(context, scope, name);
+}
+
+const EXISTS = statement('model_exists', 'select from registered_models where scope_id = :scope and name = :name');
+
+const modelExists = async ({ db }: Pick<Services, 'db'>, { id: scope }: Scope, name: string): Promise<boolean> =>
+  (await run(db, EXISTS, { scope, name })).length > 0;
+
+/** Does `work`, which may make the model: then who asked for it has every right on it from the start. */
+export async function makerOwnsNewModel<Result>(
+  services: Services,
+  scope: Scope,
+  name: string,
+  work: (services: Services) => Promise<Result>,
+): Promise<Result> {
+  const { caller, db } = services;
+  if (caller.id === null || caller.isAdmin || (await modelExists(services, scope, name))) return work(services);
+  return transaction(db, async (tx) => {
+    const result = await work({ ...services, db: tx });
+    await grantToMaker(tx, caller, { scope, type: 'registered_model', id: name });
+    return result;
+  });
+}

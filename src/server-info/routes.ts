@@ -29,7 +29,6 @@ const home = streamEndpoint({
   permission: 'public',
   async handler({ res }) {
     res.setHeader('Content-Type', 'text/html; charset=utf-8');
-    res.setHeader('Content-Security-Policy', "default-src 'none'");
     res.end(HOME);
   },
 });

@@ -75,7 +75,10 @@ describe('roles', () => {
 
   it('are to a stranger as if they were not there', async () => {
     const role = await makeRole('prod', 'hidden');
-    const [hidden, absent] = [await stranger.get(at('roles/get'), { role_id: role }), await stranger.get(at('roles/get'), { role_id: 999 })];
+    const [hidden, absent] = [
+      await stranger.get(at('roles/get'), { role_id: role }),
+      await stranger.get(at('roles/get'), { role_id: 999 }),
+    ];
     expect(hidden.status).toBe(404);
     expect(hidden.text.replace(String(role), '999')).toBe(absent.text);
   });

@@ -18,6 +18,7 @@ import { openPool } from '../../src/platform/db/database.ts';
 import type { SecuritySettings } from '../../src/platform/http/security.ts';
 import { createServer } from '../../src/platform/http/server.ts';
 import type { LocationRules } from '../../src/platform/uri.ts';
+import { openConsumers } from '../../src/registry/consumers/open.ts';
 import { openWebhooks, type WebhookSettings } from '../../src/registry/webhooks/open.ts';
 import { databaseUrl, TEMPLATE } from './global-setup.ts';
 
@@ -48,8 +49,21 @@ export async function startTestServer(
   const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
   const access = await openAccess(db, auth);
   const audit = audited ? openAudit(db, log, 100) : null;
+  const consumers = openConsumers(db, log, 50);
   const { http: server } = createServer(
-    createApp({ db, blobs, webhooks: hooks, links: readConfig([], {}).links, locations, adoption, log, security, access, audit }),
+    createApp({
+      db,
+      blobs,
+      webhooks: hooks,
+      consumers,
+      links: readConfig([], {}).links,
+      locations,
+      adoption,
+      log,
+      security,
+      access,
+      audit,
+    }),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -58,6 +72,7 @@ export async function startTestServer(
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await hooks.stop();
+    await consumers.stop();
     access?.stop();
     await audit?.stop();
     await db.end();
@@ -72,6 +87,7 @@ export async function startTestServer(
       .send(typeof body === 'string' ? body : JSON.stringify(body));
   return {
     url,
+    http: server,
     db,
     artifactDir,
     get: (target: string, query: Record<string, string | number | boolean | string[]> = {}) => request(url).get(at(target)).query(query),

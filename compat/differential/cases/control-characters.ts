@@ -1,6 +1,6 @@
 import { eachAfter, type Group, listed, post, type Step } from '../case.ts';
 
-const INVISIBLE = 'a name that ends with a line break, or has one or a tab in it, cannot be seen or typed again';
+const INVISIBLE = 'a line break, a tab or a zero-width space in a name, or a blank at its end, cannot be seen or typed again';
 
 const made = [
   post('experiments/create', { name: '{{n}}' }, { save: { e: 'experiment_id' } }),
@@ -32,6 +32,8 @@ export const controlCharacters: Group = {
       ...listed(INVISIBLE, ['a\n', '\n'].flatMap(withKey)),
       ...['a\n\n', 'a\nb', 'a\t', 'a\u0001', '\u0915\u0940'].flatMap(withKey),
     ]),
-    ...eachAfter('names', made, listed(INVISIBLE, ['a\n', 'a\tb', 'a\u0085'].flatMap(withName))),
+    ...eachAfter('names', made, listed(INVISIBLE, ['a\n', 'a\tb', 'a\u0085', 'a\u200bb'].flatMap(withName))),
+    ...eachAfter('names with a blank at the end', made, listed(INVISIBLE, withName('a ').slice(0, 2))),
+    ...eachAfter('names with an emoji of several characters', made, ['\u2764\ufe0f', '\u{1f468}\u200d\u{1f4bb}'].flatMap(withName)),
   ],
 };

@@ -12,7 +12,6 @@ const made = model('{{n}}');
 const odd = [
   'a b',
   ' lead',
-  'trail ',
   "it's",
   '"q"',
   'ünï',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, int64, requiredText } from '../../platform/fields.ts';
-import { checkLength, refuseControlCharacters } from '../../platform/names.ts';
+import { checkLength, refuseUnseen } from '../../platform/names.ts';
 import { LEVELS, type Level } from '../../platform/permission.ts';
 
 const MAX_NAME_LENGTH = 255;
@@ -9,7 +9,7 @@ const MAX_NAME_LENGTH = 255;
 export const tokenName = requiredText.pipe(
   checkedBy((name) => {
     checkLength('name', MAX_NAME_LENGTH, name);
-    refuseControlCharacters('name', name);
+    refuseUnseen('name', name);
   }),
 );
 

@@ -17,6 +17,7 @@ export type PartsUpload = { key: string; uploadId: string };
 export type BlobStore = {
   /**
    * Stores a stream to its end and makes it durable; resolves only then. When the stream fails, nothing is kept and the error is passed on.
+   * Nobody else may use the chunks of the stream: their memory may be let go.
    * Rejects with IO_ERROR (507) when the store is full.
    */
   write(body: Readable): Promise<StoredBlob>;

@@ -1,31 +1,53 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { MlflowError } from '../../platform/errors.ts';
+import { letGo } from './let-go.ts';
 
-// What gathers while the write before is under way goes in one: a write of each chunk of 64 KiB by itself is bound by the ways to the disk and back.
-const WRITE_BYTES = 512 * 1024;
+const SINGLE_WRITE_BYTES = 1024 * 1024;
+// A write of each chunk of 64 KiB by itself is bound by the ways to the disk and back.
+const BATCH_BYTES = 512 * 1024;
 
-/** Writes a stream to the end of an open file; `onChunk` sees all of it in order. Holds 1 MiB at the most. */
-export async function writeStream(handle: fs.FileHandle, body: Readable, onChunk: (chunk: Buffer) => void): Promise<void> {
+/**
+ * Stores a stream as a new durable file: after this its bytes and its name are on the disk even if the machine loses power. One of up to 1 MiB
+ * goes to `file` with a single write; a larger one grows as `upload` and is moved when all of it is there. `onChunk` sees all of it in order; the memory of
+ * the chunks is let go. Holds 1.5 MiB at the most. When it fails, either file may be there.
+ */
+export async function storeStream(body: Readable, upload: string, file: string, onChunk: (chunk: Buffer) => void): Promise<void> {
   let held: Buffer[] = [];
   let length = 0;
+  let handle: fs.FileHandle | undefined;
   let writing = Promise.resolve();
-  await pipeline(body, async (chunks: AsyncIterable<Buffer>) => {
-    for await (const chunk of chunks) {
+  const writeHeld = async () => {
+    const chunks = held;
+    [held, length] = [[], 0];
+    handle ??= await fs.open(upload, 'wx', 0o640);
+    await writing;
+    writing = writeAll(handle, chunks);
+    // It is awaited later; until then its failure has nobody who listens.
+    writing.catch(() => {});
+  };
+  const batches = new Writable({
+    highWaterMark: SINGLE_WRITE_BYTES,
+    write(chunk: Buffer, _, done) {
       onChunk(chunk);
+      if (length > 0 && length + chunk.length > (handle ? BATCH_BYTES : SINGLE_WRITE_BYTES)) writeHeld().then(() => done(), done);
+      else done();
       held.push(chunk);
       length += chunk.length;
-      if (length < WRITE_BYTES) continue;
-      await writing;
-      writing = writeAll(handle, held);
-      // It is awaited above or below; until then its failure has nobody who listens.
-      writing.catch(() => {});
-      [held, length] = [[], 0];
-    }
-  }).finally(() => writing);
-  await writeAll(handle, held);
+    },
+  });
+  try {
+    await pipeline(body, batches);
+    if (!handle) return await createSynced(file, held);
+    await writeHeld();
+    await writing;
+    await moveAndSync(handle, upload, file);
+  } finally {
+    await writing.catch(() => {});
+    await handle?.close();
+  }
 }
 
 async function writeAll(handle: fs.FileHandle, chunks: Buffer[]): Promise<void> {
@@ -34,33 +56,47 @@ async function writeAll(handle: fs.FileHandle, chunks: Buffer[]): Promise<void> 
   const { bytesWritten } = await handle.writev(chunks);
   // A disk that fills up takes a part: the next try says why.
   if (bytesWritten < length) await writeAll(handle, [Buffer.concat(chunks).subarray(bytesWritten)]);
+  letGo(chunks);
+}
+
+// A write returns when the bytes are on the disk.
+const CREATE_SYNCED = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_DSYNC;
+
+async function createSynced(file: string, chunks: Buffer[]): Promise<void> {
+  const handle = await inFolder(file, () => fs.open(file, CREATE_SYNCED, 0o640));
+  try {
+    await Promise.all([writeAll(handle, chunks), syncFolder(path.dirname(file))]);
+  } finally {
+    // Nobody waits for it: the bytes are on the disk, or it failed.
+    handle.close().catch(() => {});
+  }
 }
 
 /**
  * After this the open file, with what was written to it, is at its new place even if the machine loses power. It is renamed before it is synced, so
  * that both go to the disk in one commit of the file system's journal instead of two; after a loss of power a file that is not whole may lie there.
  */
-export async function moveAndSync(handle: fs.FileHandle, from: string, to: string): Promise<void> {
-  await renameInto(from, to);
+async function moveAndSync(handle: fs.FileHandle, from: string, to: string): Promise<void> {
+  await inFolder(to, () => fs.rename(from, to));
   await Promise.all([handle.datasync(), syncFolder(path.dirname(to))]);
 }
 
 /** After this a file that is on the disk already is at its new place even if the machine loses power. */
 export async function moveDurably(from: string, to: string): Promise<void> {
-  await renameInto(from, to);
+  await inFolder(to, () => fs.rename(from, to));
   await syncFolder(path.dirname(to));
 }
 
-/** Makes the folder, durably, when it is not there. */
-async function renameInto(from: string, to: string): Promise<void> {
+/** Does what puts a file into a folder, which is made, durably, when it is not there. */
+async function inFolder<T>(file: string, put: () => Promise<T>): Promise<T> {
   try {
-    await fs.rename(from, to);
+    return await put();
   } catch (error) {
     nullIfMissing(error);
-    const folder = path.dirname(to);
+    const folder = path.dirname(file);
     await fs.mkdir(folder, { recursive: true });
     await syncFolder(path.dirname(folder));
-    await fs.rename(from, to);
+    return put();
   }
 }
 

@@ -5,12 +5,12 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { BlobStore } from './blob-store.ts';
 import { type Checksums, checksummer, checksumsOf, PIECE_BYTES } from './checksums.ts';
-import { moveAndSync, moveDurably, nullIfMissing, toStoreError, writeStream } from './durable-files.ts';
+import { moveDurably, nullIfMissing, storeStream, toStoreError } from './durable-files.ts';
 import { openLocalParts } from './local-parts.ts';
 
 /**
- * Keeps blobs in a folder: `blobs/ab/<key>`, written as `uploads/<key>` first, renamed when all of it is there, and synced to the disk. What a server
- * has named a blob is whole, and what a killed one left is whole or absent.
+ * Keeps blobs in a folder: `blobs/ab/<key>`, synced to the disk; a large one is written as `uploads/<key>` first. What a server has named a blob is
+ * whole; what a killed one left has no name.
  * Uploads in parts are put together below `parts/`.
  */
 export async function openLocalStore(folder: string): Promise<BlobStore> {
@@ -24,13 +24,7 @@ export async function openLocalStore(folder: string): Promise<BlobStore> {
       const upload = path.join(uploads, key);
       const { add, result } = checksummer();
       try {
-        const handle = await fs.open(upload, 'wx', 0o640);
-        try {
-          await writeStream(handle, body, add);
-          await moveAndSync(handle, upload, fileOf(key));
-        } finally {
-          await handle.close();
-        }
+        await storeStream(body, upload, fileOf(key), add);
       } catch (error) {
         for (const file of [upload, fileOf(key)]) await fs.rm(file, { force: true });
         throw toStoreError(error);

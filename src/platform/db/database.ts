@@ -84,10 +84,13 @@ export async function runBuilt<Row extends pg.QueryResultRow>(
   return result.rows;
 }
 
+/** False for the one connection of a transaction. */
+export const isPool = (db: Db): db is pg.Pool => 'totalCount' in db;
+
 /** Runs `work` in one transaction: all of it is kept, or nothing. */
 export async function transaction<T>(db: Db, work: (tx: Db) => Promise<T>): Promise<T> {
-  if (!('totalCount' in db)) return work(db);
-  const client = await (db as pg.Pool).connect();
+  if (!isPool(db)) return work(db);
+  const client = await db.connect();
   let broken: Error | undefined;
   try {
     await client.query('begin');

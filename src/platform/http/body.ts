@@ -4,9 +4,10 @@ import { invalidParameter, MlflowError } from '../errors.ts';
 import { type JsonBody, parseJsonBody } from './wire.ts';
 
 const BODY_WAIT_MS = 30_000;
+const SLOWEST_BYTES_PER_MS = 16;
 
 /**
- * Reads and parses a JSON body of at most `limit` bytes that arrives within 30 s. `mayBeAbsent`: without a body no content type is asked for.
+ * Reads and parses a JSON body of at most `limit` bytes, which has 30 s and the time that `limit` takes at 16 kB/s to arrive. `mayBeAbsent`: without a body no content type is asked for.
  * Throws MALFORMED_REQUEST, INVALID_PARAMETER_VALUE (content type), 413 or 408 with a sentence for the caller.
  */
 export async function readJsonBody(req: IncomingMessage, limit: number, mayBeAbsent: boolean): Promise<JsonBody | undefined> {
@@ -20,9 +21,10 @@ export async function readJsonBody(req: IncomingMessage, limit: number, mayBeAbs
     if (type.split(';')[0] !== 'application/json') throw invalidParameter("Bad Request. Content-Type must be one of ['application/json'].");
   }
   if (length === undefined && req.headers['transfer-encoding'] === undefined) return undefined;
+  const waitMs = Math.round(BODY_WAIT_MS + limit / SLOWEST_BYTES_PER_MS);
   const timer = setTimeout(
-    () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', 'The request body did not arrive within 30 seconds.')),
-    BODY_WAIT_MS,
+    () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', `The request body did not arrive within ${Math.round(waitMs / 1000)} seconds.`)),
+    waitMs,
   );
   try {
     return parseJsonBody(await getRawBody(req, { limit, length: length ?? null }));

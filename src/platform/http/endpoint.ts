@@ -37,7 +37,7 @@ type WebhookEvents<Services, Input, Output> = {
   of(context: Context<Services, Input> & { output: Output }): Promise<ChangeEvent | null> | ChangeEvent | null;
 };
 
-export type ChangeEvent = { event: string; data: Record<string, unknown> };
+type ChangeEvent = { event: string; data: Record<string, unknown> };
 
 /** One JSON endpoint: the whole contract. Routes under every prefix, input checks, logs and OpenAPI derive from it. */
 export type Endpoint<Services, Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> = Declared & {

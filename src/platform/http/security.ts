@@ -14,6 +14,15 @@ export type SecuritySettings = {
   disabled: boolean;
 };
 
+/** What every answer has: a reply of the API is nothing to show, run or embed, and nobody is told which page led somewhere. */
+export const SECURITY_HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; base-uri 'none'; form-action 'none'",
+  'Referrer-Policy': 'no-referrer',
+};
+// What X-Frame-Options says, for browsers that go by the policy.
+const FRAME_ANCESTORS: Record<string, string> = { DENY: "; frame-ancestors 'none'", SAMEORIGIN: "; frame-ancestors 'self'" };
+
 const INVALID_HOST = 'Invalid Host header - possible DNS rebinding attack detected';
 const BLOCKED_ORIGIN = 'Cross-origin request blocked';
 const ALLOWED_METHODS = 'GET, POST, PUT, DELETE, OPTIONS, PATCH';
@@ -31,15 +40,19 @@ export function securityGuard(
   const hosts = settings.allowedHosts.map(toPattern);
   const origins = settings.allowedOrigins.map(toPattern);
   const anyOrigin = settings.allowedOrigins.includes('*');
-  const frames = settings.frameOptions.toUpperCase();
+  const frames = settings.disabled ? 'NONE' : settings.frameOptions.toUpperCase();
+  const headers = Object.entries({
+    ...SECURITY_HEADERS,
+    'Content-Security-Policy': SECURITY_HEADERS['Content-Security-Policy'] + (FRAME_ANCESTORS[frames] ?? ''),
+    ...(frames !== '' && frames !== 'NONE' && { 'X-Frame-Options': frames }),
+  });
   const mayAsk = (host: string) => (hosts.length > 0 ? hosts.some((pattern) => pattern.test(host)) : isLocalHost(host));
   const mayWrite = (origin: string) => anyOrigin || isLocalOrigin(origin) || origins.some((pattern) => pattern.test(origin));
   const mayRead = (origin: string) => anyOrigin || PLAIN_LOCAL_ORIGIN.test(origin) || settings.allowedOrigins.includes(origin);
 
   return (req, res, path) => {
-    res.setHeader('X-Content-Type-Options', 'nosniff');
+    for (const [name, value] of headers) res.setHeader(name, value);
     if (settings.disabled) return false;
-    if (frames !== '' && frames !== 'NONE') res.setHeader('X-Frame-Options', frames);
     if (path !== '/health' && path !== '/version' && !mayAsk(req.headers.host ?? '')) {
       log.warn({ host: req.headers.host }, 'refused a Host header; name it in MLFLOW_SERVER_ALLOWED_HOSTS if it is yours');
       return refuse(res, 403, INVALID_HOST);

@@ -148,6 +148,7 @@ function wrongType(path: string, value: unknown): MlflowError {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(PYTHON_FLOAT in value);
 
+const MAX_DEPTH = 64;
 const LONGEST_SHOWN = 10_000;
 const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
 
@@ -171,6 +172,7 @@ export function parseJsonBody(bytes: Buffer): JsonBody | undefined {
   const json = typeof outer === 'string' ? outer : text;
   const value = typeof outer === 'string' ? parseJson(outer) : outer;
   refuseUnstorable(text, value);
+  if (isDeeperThan(MAX_DEPTH, value)) throw malformedRequest(`The request body nests lists and objects more than ${MAX_DEPTH} deep.`);
   return { value, json };
 }
 
@@ -189,6 +191,13 @@ function parseJson(text: string): unknown {
   } catch {
     throw malformedRequest('The request body is not valid JSON: send one JSON object, for example {"name": "my-model"}.');
   }
+}
+
+function isDeeperThan(depth: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (depth === 0) return true;
+  for (const item of Object.values(value)) if (isDeeperThan(depth - 1, item)) return true;
+  return false;
 }
 
 /** Throws for text Postgres cannot hold: U+0000 and lone surrogates. Walks the value only when the text hints at one. */

@@ -48,7 +48,8 @@ export async function adoptVersion({ db, blobs, adoption }: Services, key: Versi
 const FREEZE = statement(
   'freeze_adopted_version',
   `with version as (
-     select v.model_id, v.version from registered_models m join model_versions v on v.model_id = m.id and v.version = :version::bigint
+     select v.model_id, v.version, case when s.kind = 'registry' then 'registries/' || s.name || '/' else '' end as home
+     from registered_models m join scopes s on s.id = m.scope_id join model_versions v on v.model_id = m.id and v.version = :version::bigint
      where m.scope_id = :scope and m.name = :name and v.digest is null
      for update of v),
    file as (
@@ -64,7 +65,8 @@ const FREEZE = statement(
      insert into model_version_files (model_id, version, path, blob_id)
      select model_id, version, path, blob.id from version, file join blob using (sha256)),
    frozen as (
-     update model_versions v set digest = :digest, last_updated_timestamp = now_ms(), storage_location = ${frozenLocation('v.model_id', 'v.version')}
+     update model_versions v set digest = :digest, last_updated_timestamp = now_ms(),
+       storage_location = ${frozenLocation('v.model_id', 'v.version', 'version.home')}
      from version where v.model_id = version.model_id and v.version = version.version)
    select storage_key as key from blob`,
 );

@@ -1,28 +1,34 @@
-import { joinPath, pathOfUri } from '../../artifacts/artifact-path.ts';
+import { joinPath, parseArtifactPath, pathOfUri } from '../../artifacts/artifact-path.ts';
+import { listArtifacts } from '../../artifacts/store.ts';
 import type { Services } from '../../endpoint.ts';
 import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { foundIn } from '../../platform/python-pattern.ts';
 import { refuseHostScheme, splitUri } from '../../platform/uri.ts';
 import { emptied, type Scope } from '../../scopes/entity.ts';
-import { findLoggedModel } from '../../tracking/logged-models/store.ts';
+import { getNamedScope } from '../../scopes/store.ts';
+import { findLoggedModel, findLoggedModelOfRun } from '../../tracking/logged-models/store.ts';
 import { scopeToRead } from '../../tracking/permissions.ts';
 import { findRunArtifactUri } from '../../tracking/runs/store.ts';
-import { readDottedName } from '../address-model.ts';
+import { aliasThere, readModelName, readMount } from '../address-model.ts';
 import { mayReadVersions } from '../permissions.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
-import { getLatestVersions, getRegisteredModel } from '../registered-models/store.ts';
-import { canonicalStage, STAGES, versionNumber } from './entity.ts';
+import { getLatestVersions } from '../registered-models/store.ts';
+import { canonicalStage, type ModelVersionRow, STAGES, versionNumber } from './entity.ts';
 import {
+  isAssetUri,
   isLocalUri,
   isOnArtifactServer,
   isWithin,
   localSource,
+  type ModelUri,
+  parseAssetUri,
   parseModelUri,
   refuseRelativeSource,
   unidentifiedSource,
+  versionOfAsset,
 } from './source-uri.ts';
-import { getModelVersion, getModelVersionByAlias } from './store.ts';
+import { getModelVersionByAlias } from './store.ts';
 
 /** Where the model of a new version comes from, checked. */
 export type VersionSource = {
@@ -41,7 +47,15 @@ export type VersionSource = {
 };
 
 /** A version that is the source of another. `alias`: by which it was named; `digest` is null for one without frozen files. */
-type CopiedVersion = { scope: Scope; modelId: number; name: string; version: number; alias?: string; digest: string | null };
+type CopiedVersion = {
+  scope: Scope;
+  modelId: number;
+  name: string;
+  version: number;
+  alias?: string;
+  digest: string | null;
+  status: ModelVersionRow['status'];
+};
 
 type Place = Pick<Services, 'db' | 'address' | 'locations' | 'caller'>;
 
@@ -62,11 +76,16 @@ const PROMPT_SOURCES = ['prompt-template', 'dummy-source'];
  */
 export async function resolveSource(place: Place, target: Scope, request: SourceRequest): Promise<VersionSource> {
   const { db, address, locations } = place;
-  const { source, run_id: runId = '', model_id: modelId = '' } = request;
   if (locations.versionSource && !foundIn(request.source, locations.versionSource)) {
     throw invalidParameter(`Invalid model version source: '${request.source}'.`);
   }
   const tracking = address.consumer;
+  const asset = isAssetUri(request.source) ? parseAssetUri(request.source) : null;
+  const {
+    source,
+    run_id: runId = '',
+    model_id: modelId = '',
+  } = asset?.kind === 'run' ? { ...request, ...(await sourceInRun(db, await scopeToRead(place, tracking, asset), asset)) } : request;
   const plain = { source, runId, loggedModelId: modelId, location: source, folder: null, copied: null, tracking };
   const promptTag = request.tags.findLast(({ key }) => key === IS_PROMPT_TAG);
   if (promptTag?.value.toLowerCase() === 'true') {
@@ -74,6 +93,7 @@ export async function resolveSource(place: Place, target: Scope, request: Source
       throw invalidParameter(`Invalid prompt source: '${source}'. Prompt sources must use an MLflow placeholder.`);
     return plain;
   }
+  if (asset?.kind === 'model') return copyOf(place, target, request);
   refuseHostScheme('source', source, locations);
   const { scheme, authority } = splitUri(source);
   if (scheme === 'models') {
@@ -91,39 +111,88 @@ export async function resolveSource(place: Place, target: Scope, request: Source
   return modelId ? inLoggedModel(db, readable, plain) : inRun(db, readable, plain);
 }
 
-const FROZEN_COPY = statement(
+const COPIED_VERSION = statement(
   'model_version_to_copy',
-  `select m.id as model_id, v.storage_location, v.logged_model_id, v.digest from registered_models m join model_versions v on v.model_id = m.id and v.version = :version
+  `select m.id as model_id, exists (select from registered_model_tags t where t.model_id = m.id and t.key = '${IS_PROMPT_TAG}') as is_prompt,
+     v.version, v.run_id, v.logged_model_id, v.storage_location, v.digest, v.status
+   from registered_models m
+   left join registered_model_aliases a on a.model_id = m.id and a.alias = :alias::text
+   left join model_versions v on v.model_id = m.id and v.version = coalesce(:version::bigint, a.version)
    where m.scope_id = :scope and m.name = :name`,
 );
 
+type CopiedRow = {
+  model_id: number;
+  is_prompt: boolean;
+  /** Null, with what follows, when there is no such version. */
+  version: number | null;
+  run_id: string;
+  logged_model_id: string;
+  storage_location: string;
+  digest: string | null;
+  status: ModelVersionRow['status'];
+};
+
 /**
- * A copy of a registered version shares its files. The source is looked for where the request is made; `<registry>.<model>` anywhere, and for a version
- * of a registry `<workspace>.<model>` too (mission 2.2).
+ * The source of a version that is made of what a run has at `path`: its files, or the newest logged model of that name where there are none, as
+ * MLflow 3 logs models (mlflow/tracking/_model_registry/fluent.py, _register_model). Throws RESOURCE_DOES_NOT_EXIST when there is no run, or nothing of it.
  */
-async function copyOf(place: Place, target: Scope, { source, run_id, model_id }: SourceRequest): Promise<VersionSource> {
-  const { db, address } = place;
+export async function sourceInRun(
+  db: Db,
+  { id: scope }: Scope,
+  { runId, path }: { runId: string; path: string },
+): Promise<{ source: string; run_id: string; model_id?: string }> {
+  const files = { source: `runs:/${joinPath(runId, path)}`, run_id: runId };
+  const uri = await findRunArtifactUri(db, scope, runId);
+  if (uri === null) throw doesNotExist(`Run with id=${runId} not found`);
+  const root = pathOfUri(uri);
+  if (root === null || (await listArtifacts(db, scope, parseArtifactPath(joinPath(root, path)))).length > 0) return files;
+  const modelId = await findLoggedModelOfRun(db, scope, { runId, name: path });
+  if (modelId === null)
+    throw doesNotExist(`Run ${runId} has no files at '${path}', and no logged model of that name: log the model first.`);
+  return { source: `models:/${modelId}`, run_id: runId, model_id: modelId };
+}
+
+/** Reads the source of a copy. `<registry>.<model>` is read everywhere, `<workspace>.<model>` for a version of a registry (mission 2.2). */
+async function readVersionUri(place: Place, target: Scope, source: string) {
+  const { address } = place;
+  if (isAssetUri(source)) {
+    const asset = parseAssetUri(source);
+    if (asset.kind !== 'model') throw unidentifiedSource(source, 'run_id');
+    const { name } = asset;
+    const scope = await getNamedScope(place, asset.scope.name, asset.scope.kind);
+    if (scope.kind === 'workspace' && target.kind === 'workspace' && scope.id !== address.scope.id) {
+      throw invalidParameter(
+        `'${source}' is in another workspace, which only a registry's version may be made of. Share it to a registry first (POST /api/1.0/promotions), and name it there.`,
+      );
+    }
+    return { uri: versionOfAsset(asset), ...((await readMount(place, scope, name)) ?? { scope, name, words: null }) };
+  }
   const uri = parseModelUri(source);
   if (uri.kind === 'logged_model') throw unidentifiedSource(source, 'model_id');
-  const dotted = await readDottedName(place, uri.name, target.kind === 'registry');
-  const scope = dotted?.scope ?? address.scope;
-  const key = { scope: scope.id, name: dotted?.name ?? uri.name };
-  const isReadable = await mayReadVersions(place, scope, key.name);
-  const model = await getRegisteredModel(db, isReadable ? key : { ...key, scope: emptied(scope).id });
-  if (model.tags?.some((tag) => tag.key === IS_PROMPT_TAG)) {
+  const named = await readModelName(place, uri.name, target.kind === 'registry');
+  return { uri, ...(named ?? { scope: address.scope, name: uri.name, words: null }) };
+}
+
+/** A copy of a registered version shares its files. The source is looked for where the request is made, unless it names its scope. */
+async function copyOf(place: Place, target: Scope, { source, run_id, model_id }: SourceRequest): Promise<VersionSource> {
+  const { db, address } = place;
+  const { scope, name, uri, words } = await readVersionUri(place, target, source);
+  const alias = uri.kind === 'alias' ? (words ? aliasThere(uri.alias, words) : uri.alias) : null;
+  const key = { scope: ((await mayReadVersions(place, scope, name)) ? scope : emptied(scope)).id, name };
+  const wanted = alias === null || alias.toLowerCase() === 'latest' ? await numberOf(db, key, uri) : null;
+  const [copied] = await run<CopiedRow>(db, COPIED_VERSION, { ...key, version: wanted, alias });
+  if (!copied) throw doesNotExist(`Registered Model with name=${name} not found`);
+  if (copied.is_prompt) {
     throw invalidParameter(`Invalid model version source: '${source}'. Prompt versions cannot be used as model version sources.`);
   }
-  const version = await versionOf(db, key, uri);
-  const [copied] = await run<{ model_id: number; storage_location: string; logged_model_id: string; digest: string | null }>(
-    db,
-    FROZEN_COPY,
-    {
-      ...key,
-      version: version.version,
-    },
-  );
-  if (!copied) throw doesNotExist(`Model Version (name=${key.name}, version=${version.version}) not found`);
-  if ((run_id !== undefined && run_id !== version.run_id) || (model_id !== undefined && model_id !== copied.logged_model_id)) {
+  const { version } = copied;
+  if (version === null) {
+    throw wanted === null
+      ? invalidParameter(`Registered model alias ${alias} not found.`)
+      : doesNotExist(`Model Version (name=${name}, version=${wanted}) not found`);
+  }
+  if ((run_id !== undefined && run_id !== copied.run_id) || (model_id !== undefined && model_id !== copied.logged_model_id)) {
     throw invalidParameter(
       `Invalid model version source: '${source}'. The run_id and model_id request parameters must match the referenced model version.`,
     );
@@ -131,36 +200,34 @@ async function copyOf(place: Place, target: Scope, { source, run_id, model_id }:
   // From elsewhere, the name alone would mean another model.
   const prefix = scope.id === target.id ? '' : `${scope.name}.`;
   return {
-    source: `models:/${prefix}${key.name}/${version.version}`,
-    runId: version.run_id,
+    source: `models:/${prefix}${name}/${version}`,
+    runId: copied.run_id,
     loggedModelId: copied.logged_model_id,
     location: copied.storage_location,
     folder: null,
     copied: {
       scope,
       modelId: copied.model_id,
-      name: key.name,
-      version: version.version,
-      ...(uri.kind === 'alias' && { alias: uri.alias }),
+      name,
+      version,
+      ...(alias !== null && { alias }),
       digest: copied.digest,
+      status: copied.status,
     },
     tracking: scope.kind === 'workspace' ? scope : address.consumer,
   };
 }
 
-async function versionOf(
-  db: Db,
-  key: { scope: number; name: string },
-  uri: Exclude<ReturnType<typeof parseModelUri>, { kind: 'logged_model' }>,
-) {
-  if (uri.kind === 'version') return getModelVersion(db, { ...key, version: versionNumber.parse(uri.version) });
-  if (uri.kind === 'alias') return getModelVersionByAlias(db, key, uri.alias);
+/** The number that a URI means which names none by an alias of its own. */
+async function numberOf(db: Db, key: { scope: number; name: string }, uri: Exclude<ModelUri, { kind: 'logged_model' }>): Promise<number> {
+  if (uri.kind === 'version') return versionNumber.parse(uri.version);
+  if (uri.kind === 'alias') return (await getModelVersionByAlias(db, key, 'latest')).version;
   const stages = uri.stage === null ? STAGES : [canonicalStage(uri.stage)];
   const versions = await getLatestVersions(db, key, stages);
   const [newest] = versions.sort((a, b) => b.version - a.version);
   if (!newest)
     throw doesNotExist(`No versions of model with name '${key.name}'${uri.stage === null ? '' : ` and stage '${uri.stage}'`} found`);
-  return newest;
+  return newest.version;
 }
 
 /** A path is never inside a run's or model's artifacts, which lie in the artifact store; one that is not there is told first. */

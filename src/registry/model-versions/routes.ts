@@ -92,8 +92,10 @@ const get = endpoint({
   input: z.object(versionKey),
   output: oneVersion,
   permission: canOnVersion('READ'),
-  async handler({ db, scope, input }) {
-    return { model_version: toModelVersion(await getModelVersion(db, { scope: scope.id, ...input })) };
+  async handler({ input, ...services }) {
+    const row = await getModelVersion(services.db, { scope: services.scope.id, ...input });
+    services.consumers.resolved(services, row);
+    return { model_version: toModelVersion(row) };
   },
 });
 
@@ -171,8 +173,10 @@ const downloadUri = endpoint({
   input: z.object({ name: z.string().default('').pipe(checkedModelName), version: z.string().default('').pipe(integerVersion) }),
   output: z.object({ artifact_uri: z.string() }),
   permission: canOnVersion('READ'),
-  async handler({ db, scope, input }) {
-    return { artifact_uri: await getDownloadUri(db, { scope: scope.id, ...input }) };
+  async handler({ input, ...services }) {
+    const artifactUri = await getDownloadUri(services.db, { scope: services.scope.id, ...input });
+    services.consumers.resolved(services, input);
+    return { artifact_uri: artifactUri };
   },
 });
 

@@ -5,7 +5,7 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
 import { parseFilter, trimKey } from '../../platform/search/parse-filter.ts';
-import { addressSearch } from '../address-model.ts';
+import { addressSearch, versionInWords } from '../address-model.ts';
 import { visibleVersions } from '../permissions.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { refuseRepeats, type SearchInput } from '../registered-models/search.ts';
@@ -35,7 +35,7 @@ export async function searchModelVersions(
   input: SearchInput,
 ): Promise<{ rows: ModelVersionRow[]; nextPageToken: string | null }> {
   const given = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
-  const { scope, prefix, terms } = await addressSearch(services, given);
+  const { scope, words, terms } = await addressSearch(services, given);
   const query = sqlBuilder('model_versions as v')
     .joinRaw('join registered_models as m on m.id = v.model_id')
     .select(sqlBuilder.raw(VERSION_COLUMNS))
@@ -55,13 +55,14 @@ export async function searchModelVersions(
     pageToken: input.page_token,
     fingerprint: ['model_versions', scope.id, input.filter ?? '', input.order_by],
   });
-  return { ...page, rows: page.rows.map((row) => ({ ...row, name: prefix + row.name })) };
+  return words ? { ...page, rows: page.rows.map((row) => versionInWords(row, words)) } : page;
 }
 
 function sortsOf(orderBy: string[]): Sort[] {
   const sorts: Sort[] = orderBy.map((clause) => {
     const { key, descending } = parseOrderBy(clause);
-    const sql = SORT_COLUMNS[trimKey(key.replace(/^attribute\./, ''))];
+    const column = trimKey(key.replace(/^attribute\./, ''));
+    const sql = Object.hasOwn(SORT_COLUMNS, column) && SORT_COLUMNS[column];
     if (!sql) {
       const valid = Object.keys(SORT_COLUMNS).map((name) => `'${name}'`);
       throw invalidParameter(`Invalid attribute key '${trimKey(key)}' specified. Valid keys are '{${valid.join(', ')}}'`);

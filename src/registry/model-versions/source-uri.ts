@@ -1,6 +1,7 @@
 import { invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { normpath } from '../../platform/python.ts';
 import { decodeFully, splitUri } from '../../platform/uri.ts';
+import type { Scope } from '../../scopes/entity.ts';
 
 /** A path on some machine's own disk: no scheme, or `file:`. */
 export const isLocalUri = (uri: string): boolean => ['', 'file'].includes(splitUri(uri).scheme);
@@ -63,6 +64,70 @@ export function parseModelUri(uri: string): ModelUri {
   if (at < 0) return { kind: 'logged_model', modelId: first };
   if (first.slice(at + 1).trim() === '') throw unidentifiedSource(uri, 'model_id');
   return { kind: 'alias', name: first.slice(0, at), alias: first.slice(at + 1) };
+}
+
+/** What an `azureml://` URI names: files of a run, or a model of a scope; of it a version, what an alias or `latest` points to, or neither (both null). */
+export type AssetUri =
+  | { kind: 'run'; runId: string; path: string }
+  | { kind: 'model'; scope: Pick<Scope, 'kind' | 'name'>; name: string; version: string | null; label: string | null };
+
+const ASSET_SCHEME = 'azureml:';
+
+export const isAssetUri = (uri: string): boolean => uri.slice(0, ASSET_SCHEME.length).toLowerCase() === ASSET_SCHEME;
+
+/** Reads an `azureml://` URI (docs/command-line.md). Throws INVALID_PARAMETER_VALUE with the ways to write one. */
+export function parseAssetUri(uri: string): AssetUri {
+  const [, home, owner = '', ...rest] = decodeSegments(/^azureml:\/\/([^?#]*?)\/*$/i.exec(uri)?.[1] ?? '') ?? [''];
+  if (home === 'jobs' && rest.slice(0, 3).join('/') === 'outputs/artifacts/paths') {
+    return { kind: 'run', runId: owner, path: rest.slice(3).join('/') };
+  }
+  const [type, name = '', by, which, ...more] = rest;
+  if (type !== undefined && ['environments', 'components', 'data'].includes(type))
+    throw invalidParameter(`'${uri}' names ${type}: so far only models are kept here.`);
+  const isPlain = by === undefined || (which !== undefined && more.length === 0);
+  const isVersion = by === 'versions' && /^[1-9]\d*$/.test(which ?? '');
+  if (
+    !isPlain ||
+    type !== 'models' ||
+    !(home === 'registries' || home === 'workspaces') ||
+    !(by === undefined || by === 'labels' || isVersion)
+  ) {
+    throw invalidParameter(
+      `'${uri}' is not the URI of an asset. Write azureml://registries/<registry>/models/<name>/versions/<number>, with .../labels/<alias> for an alias, or ` +
+        'neither for the latest version; of a workspace azureml://workspaces/<workspace>/models/...; of a run azureml://jobs/<run id>/outputs/artifacts/paths/<path>.',
+    );
+  }
+  const scope = { kind: home === 'registries' ? ('registry' as const) : ('workspace' as const), name: owner };
+  return { kind: 'model', scope, name, version: isVersion ? (which ?? null) : null, label: by === 'labels' ? (which ?? null) : null };
+}
+
+/** The version that the URI of a model means: without one, the latest. */
+export const versionOfAsset = ({ name, version, label }: Extract<AssetUri, { kind: 'model' }>) =>
+  version === null ? { kind: 'alias' as const, name, alias: label ?? 'latest' } : { kind: 'version' as const, name, version };
+
+/** Reads the URI of a model where its name is expected: without a version or label. Throws INVALID_PARAMETER_VALUE. */
+export function parseModelAsset(uri: string): Extract<AssetUri, { kind: 'model' }> {
+  const asset = parseAssetUri(uri);
+  if (asset.kind === 'model' && asset.version === null && asset.label === null) return asset;
+  throw invalidParameter(
+    `'${uri}' cannot be the name of a model: write azureml://registries/<registry>/models/<name>, and the version or alias in the argument of its own.`,
+  );
+}
+
+/** Decoded segments, or null when one is empty or cannot be decoded. The first is '' always. */
+function decodeSegments(path: string): string[] | null {
+  try {
+    const segments = path.split('/').map(decodeURIComponent);
+    return segments.includes('') ? null : ['', ...segments];
+  } catch {
+    return null;
+  }
+}
+
+/** The URI of a model, or of a version of it. */
+export function assetUriOf(scope: Pick<Scope, 'kind' | 'name'>, name: string, version?: string | number): string {
+  const model = `azureml://${scope.kind === 'registry' ? 'registries' : 'workspaces'}/${scope.name}/models/${encodeURIComponent(name)}`;
+  return version === undefined ? model : `${model}/versions/${version}`;
 }
 
 export const unidentifiedSource = (source: string, parameter: 'run_id' | 'model_id'): MlflowError =>

@@ -1,29 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import type { Services } from '../../endpoint.ts';
 import { type Db, isDatabaseError, transaction, UNIQUE_VIOLATION } from '../../platform/db/database.ts';
-import { alreadyExists, invalidParameter, MlflowError } from '../../platform/errors.ts';
+import { alreadyExists, doesNotExist, invalidParameter, invalidState, MlflowError } from '../../platform/errors.ts';
 import type { Scope } from '../../scopes/entity.ts';
-import { type InsertedVersion, insertModelVersion, type NewVersion } from '../model-versions/create-model-version.ts';
+import type { NewVersion } from '../model-versions/insert-version.ts';
 import { resolveSource, type VersionSource } from '../model-versions/resolve-source.ts';
 import { setAlias } from '../model-versions/store.ts';
-import { canonicalJson, sha256Of } from '../provenance/canonical-json.ts';
-import { describeModelFiles } from '../provenance/model-files.ts';
-import { type Origin, readOrigin } from '../provenance/snapshot.ts';
-import { findSnapshot, insertProvenance } from '../provenance/store.ts';
+import { canonicalJson } from '../provenance/canonical-json.ts';
+import { describeFiles, describeFolder, describeModelFiles, type ModelDescription } from '../provenance/model-files.ts';
+import { readOriginRows } from '../provenance/origin-rows.ts';
+import { type Origin, toOrigin } from '../provenance/snapshot.ts';
+import { findSnapshot } from '../provenance/store.ts';
 import type { ModelKey } from '../registered-models/entity.ts';
 import { PROMOTION_TAG } from './reserved-tags.ts';
-import { ensureModel, insertPromotion, type PromotionRow, removeUnusedModel, wasDeleted } from './store.ts';
+import { ensureModel, insertPromotedVersion, removeUnusedModel, unknownOf, type WrittenPromotion, wasDeleted } from './store.ts';
 
 const REASON_TAG = `${PROMOTION_TAG}reason`;
 const VERSION_TAG = `${PROMOTION_TAG}version`;
 
 type Tag = { key: string; value: string };
-export type Promoted = { version: InsertedVersion; promotion: PromotionRow };
 
 /** Ends the transaction of a dry run, so that nothing of it is kept. */
 class DryRun extends Error {
-  readonly written: Promoted;
-  constructor(written: Promoted) {
+  readonly written: WrittenPromotion;
+  constructor(written: WrittenPromotion) {
     super('a dry run keeps nothing');
     this.written = written;
   }
@@ -63,13 +63,20 @@ export function promotionOf(version: NewVersion): PromotionRequest {
  * Throws as `resolveSource`, RESOURCE_ALREADY_EXISTS for a number that was given before, INVALID_PARAMETER_VALUE for a source without files here or whose
  * files no longer match its digest.
  */
-export async function promote(services: Services, registry: Scope, key: ModelKey, request: PromotionRequest): Promise<Promoted> {
+export async function promote(services: Services, registry: Scope, key: ModelKey, request: PromotionRequest): Promise<WrittenPromotion> {
   const { db } = services;
   try {
     const source = await resolveSource(services, registry, request);
-    const origin = await originOf(db, source);
+    refuseUnpromotable(source, request.source);
+    const origin = await originOf(services, source);
+    const promotion = { registry, key, request, source, origin };
+    if (isOneStatement(promotion)) {
+      const { written, foundDigest } = await write(db, services, promotion);
+      if (written) return written;
+      if (!request.makesModel || !isWhole(source, foundDigest)) throw notWritten(promotion, foundDigest);
+    }
     return await transaction(db, async (tx) => {
-      const written = await write(tx, services, { registry, key, request, source, origin });
+      const written = await writeAll(tx, services, promotion);
       if (request.dryRun) throw new DryRun(written);
       return written;
     });
@@ -87,64 +94,84 @@ const taken = ({ name: registry }: Scope, { name }: ModelKey, version: number | 
       'Leave the number out to get the next one.',
   );
 
-type Derived = { origin: Origin; from: { snapshot: unknown; sha256: string } | null };
+/** `model` is null for the files of a run, which may still change. */
+type Derived = { origin: Origin; from: { snapshot: unknown; sha256: string } | null; model: ModelDescription | null };
 
 /** What made the source. A version of another registry knows that itself, whatever became of the run since. */
-async function originOf(db: Db, source: VersionSource): Promise<Derived> {
-  const { copied } = source;
+async function originOf({ db, blobs }: Services, source: VersionSource): Promise<Derived> {
+  const { copied, folder, tracking } = source;
   const known = copied && copied.scope.kind === 'registry' ? await findSnapshot(db, copied.modelId, copied.version) : null;
-  if (!known) {
-    const scope = copied?.scope ?? source.tracking;
-    return { origin: await readOrigin(db, scope, source), from: null };
+  if (!known || !copied) {
+    const scope = copied?.scope ?? tracking;
+    const rows = await readOriginRows(db, scope.id, source);
+    return { origin: toOrigin(rows, scope), from: null, model: folder === null ? await describeFiles(blobs, rows.files ?? []) : null };
   }
   const snapshot = JSON.parse(known.snapshot) as Origin;
   const { run, experiment, logged_model, datasets, code } = snapshot;
-  return { origin: { run, experiment, logged_model, datasets, code }, from: { snapshot, sha256: known.sha256 } };
+  return {
+    origin: { run, experiment, logged_model, datasets, code },
+    from: { snapshot, sha256: known.sha256 },
+    model: await describeModelFiles(db, blobs, copied.modelId, copied.version),
+  };
 }
 
 type Writing = { registry: Scope; key: ModelKey; request: PromotionRequest; source: VersionSource; origin: Derived };
 
-async function write(tx: Db, { blobs }: Services, { registry, key, request, source, origin }: Writing) {
+/** True for what the stock call asks for. The files of a run may change while they are read, so they need a transaction too. */
+const isOneStatement = ({ request, source }: Writing): boolean =>
+  request.explicitVersion === null && request.aliases.length === 0 && !request.dryRun && source.folder === null;
+
+async function write(db: Db, { blobs }: Services, { registry, key, request, source, origin }: Writing) {
   const promotionId = randomUUID();
   const given = sourceOf(source, request.source);
-  if (request.makesModel) await ensureModel(tx, key);
-  const row = await insertModelVersion(tx, key, {
-    ...request,
-    source,
-    registry: registry.name,
-    explicitVersion: request.explicitVersion,
-    tags: [...request.tags, ...promotionTags(promotionId, given)],
-  });
-  refuseUnpromotable(source, row, request.source);
-  if (request.explicitVersion !== null && (await wasDeleted(tx, row.model_id, row.version))) throw taken(registry, key, row.version);
-  for (const alias of request.aliases) await setAlias(tx, { ...key, version: row.version }, alias);
+  const unknown = unknownOf(promotionId);
+  const { copied, folder, tracking } = source;
+  const digest = copied ? copied.digest : folder !== null && unknown.digest;
   const snapshot = canonicalJson({
     snapshot_version: 1,
-    target: { registry: registry.name, name: key.name, version: String(row.version) },
+    target: { registry: registry.name, name: key.name, version: unknown.version },
     source: given,
-    promotion: { promotion_id: promotionId, promoted_by: '', reason: request.reason, timestamp: row.creation_timestamp },
-    ...(row.digest !== null && { digest: row.digest }),
+    promotion: { promotion_id: promotionId, promoted_by: '', reason: request.reason, timestamp: unknown.timestamp },
+    ...(digest && { digest }),
     ...origin.origin,
-    model: await describeModelFiles(tx, blobs, row.model_id, row.version),
+    model: origin.model ?? (await describeFolder(db, blobs, tracking.id, folder ?? '')),
     ...(origin.from && { derived_from: origin.from }),
   });
-  await insertProvenance(tx, {
-    modelId: row.model_id,
-    version: row.version,
-    promotionId,
-    snapshot,
-    sha256: sha256Of(snapshot),
-    source: source.copied && { scopeId: source.copied.scope.id, modelId: source.copied.modelId, version: source.copied.version },
-  });
-  const promotion = await insertPromotion(tx, {
-    promotionId,
-    source: given,
-    target: { registry: registry.name, name: key.name, version: String(row.version), aliases: request.aliases },
-    targetScopeId: registry.id,
-    digest: row.digest,
-    reason: request.reason,
-  });
-  return { version: row, promotion };
+  return insertPromotedVersion(
+    db,
+    key,
+    { ...request, source, registry: registry.name, tags: [...request.tags, ...promotionTags(promotionId, given)] },
+    {
+      promotionId,
+      source: given,
+      target: { registry: registry.name, name: key.name, aliases: request.aliases },
+      reason: request.reason,
+      snapshot,
+    },
+  );
+}
+
+async function writeAll(tx: Db, services: Services, promotion: Writing): Promise<WrittenPromotion> {
+  const { registry, key, request } = promotion;
+  if (request.makesModel) await ensureModel(tx, key);
+  const { written, foundDigest } = await write(tx, services, promotion);
+  if (!written) throw notWritten(promotion, foundDigest);
+  const { version, model_id: modelId } = written.version;
+  if (request.explicitVersion !== null && (await wasDeleted(tx, modelId, version))) throw taken(registry, key, version);
+  for (const alias of request.aliases) await setAlias(tx, { ...key, version }, alias);
+  return written;
+}
+
+const isWhole = ({ copied, folder }: VersionSource, foundDigest: string | null): boolean =>
+  copied ? copied.digest === foundDigest : folder === null || foundDigest !== null;
+
+function notWritten({ key, request, source }: Writing, foundDigest: string | null): MlflowError {
+  if (isWhole(source, foundDigest)) return doesNotExist(`Registered Model with name=${key.name} not found`);
+  return invalidParameter(
+    source.copied
+      ? `The files of ${request.source} no longer match its digest ${source.copied.digest}: it cannot be promoted. Verify it.`
+      : `${request.source} has no files, so there is nothing to register. Log the model first.`,
+  );
 }
 
 /** The source in words that stay true: which scope, which version, and how it was asked for. */
@@ -169,15 +196,13 @@ function promotionTags(promotionId: string, source: Record<string, string>): Tag
   return Object.entries(tags).flatMap(([key, value]) => (value === undefined ? [] : [{ key: PROMOTION_TAG + key, value }]));
 }
 
-/** A promotion is of bytes that are here and whole. What was only ever elsewhere may be registered, as a live reference. */
-function refuseUnpromotable({ copied, folder }: VersionSource, { digest }: { digest: string | null }, uri: string): void {
-  if (digest === null && (copied || folder !== null)) {
+/** A promotion is of a version that is ready and whose bytes are here. What was only ever elsewhere may be registered, as a live reference. */
+function refuseUnpromotable({ copied }: VersionSource, uri: string): void {
+  if (!copied) return;
+  if (copied.status !== 'READY')
+    throw invalidState(`${uri} is ${copied.status}: only a version that is READY can be promoted. Wait until it is, or promote another.`);
+  if (copied.digest === null)
     throw invalidParameter(
-      copied
-        ? `${uri} has no files on this server, so it cannot be promoted: they are at its own source. Adopt it first, or register the files here.`
-        : `${uri} has no files, so there is nothing to register. Log the model first.`,
+      `${uri} has no files on this server, so it cannot be promoted: they are at its own source. Adopt it first, or register the files here.`,
     );
-  }
-  if (copied?.digest && digest !== copied.digest)
-    throw invalidParameter(`The files of ${uri} no longer match its digest ${copied.digest}: it cannot be promoted. Verify it.`);
 }

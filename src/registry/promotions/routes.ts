@@ -1,16 +1,19 @@
 import { z } from 'zod';
+import { mayDoAll } from '../../access/can.ts';
 import { endpoint, type Services } from '../../endpoint.ts';
-import { invalidParameter } from '../../platform/errors.ts';
+import { invalidParameter, missingValue } from '../../platform/errors.ts';
 import { int64 } from '../../platform/fields.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { registryName } from '../../scopes/registries/entity.ts';
-import { getNamedScope } from '../../scopes/store.ts';
+import { findScope, getNamedScope } from '../../scopes/store.ts';
 import { scopeInPath, scopeOfPath } from '../asset-scope.ts';
 import { versionNumber } from '../model-versions/entity.ts';
+import { parseAssetUri } from '../model-versions/source-uri.ts';
+import { makerOwnsNewModel, mayReadVersions, requireToMakeVersions } from '../permissions.ts';
 import { aliasName, modelName, newAliasName, newModelName } from '../registered-models/entity.ts';
 import { Promotion, toPromotion } from './entity.ts';
 import { promote } from './promote.ts';
-import { getPromotion, listPromotions } from './store.ts';
+import { getPromotion, listPromotions, promotionNotFound } from './store.ts';
 
 const DEFAULT_RESULTS = 100;
 const MAX_RESULTS = 1000;
@@ -19,8 +22,10 @@ const MAX_VERSION = 999_999_999;
 
 const Source = z.object({
   ...scopeInPath,
+  /** Instead of all the rest: azureml://workspaces/<workspace>/models/<name>/versions/<version>, or of a registry. */
+  uri: z.string().optional(),
   asset_type: z.literal('models', "asset_type must be 'models'.").default('models'),
-  name: modelName,
+  name: modelName.optional(),
   version: versionNumber.optional(),
   alias: aliasName.optional(),
 });
@@ -32,11 +37,21 @@ const Target = z.object({
     .optional(),
 });
 
-function uriOf({ workspace, registry, name, version, alias }: z.output<typeof Source>): string {
+/** The scope and model that a source names, and the URI that the version has there. Throws INVALID_PARAMETER_VALUE. */
+function readSource({ uri, workspace, registry, name, version, alias }: z.output<typeof Source>) {
+  if (uri !== undefined) {
+    const asset = parseAssetUri(uri);
+    if (asset.kind !== 'model' || (workspace ?? registry ?? name ?? version ?? alias) !== undefined)
+      throw invalidParameter(
+        "Name the source either by 'uri', the URI of a model, or by its workspace or registry, name, and version or alias.",
+      );
+    return { path: { [asset.scope.kind]: asset.scope.name }, name: asset.name, uri };
+  }
+  if (name === undefined) throw missingValue('source.name');
   if ((workspace === undefined) === (registry === undefined))
     throw invalidParameter("Name either 'workspace' or 'registry' as the source.");
   if ((version === undefined) === (alias === undefined)) throw invalidParameter("Name either 'version' or 'alias' of the source.");
-  return version === undefined ? `models:/${name}@${alias}` : `models:/${name}/${version}`;
+  return { path: { workspace, registry }, name, uri: version === undefined ? `models:/${name}@${alias}` : `models:/${name}/${version}` };
 }
 
 const create = endpoint({
@@ -58,25 +73,29 @@ const create = endpoint({
   permission: 'authenticated',
   state: ({ output }) => output?.target,
   async handler({ input: { source, target, set_aliases: aliases, reason, dry_run: dryRun }, ...services }) {
-    const uri = uriOf(source);
-    const [from, registry] = [await scopeOfPath(services, source), await getNamedScope(services, target.registry, 'registry')];
+    const { path, name, uri } = readSource(source);
+    const [from, registry] = [await scopeOfPath(services, path), await getNamedScope(services, target.registry, 'registry')];
     const asSeenThere: Services = { ...services, address: { ...services.address, scope: from, byPath: true } };
-    const { promotion } = await promote(
-      asSeenThere,
-      registry,
-      { scope: registry.id, name: target.name ?? source.name },
-      {
-        source: uri,
-        tags: [],
-        run_link: '',
-        description: '',
-        explicitVersion: target.version ?? null,
-        aliases,
-        reason,
-        makesModel: true,
-        dryRun,
-      },
-    );
+    const targetName = target.name ?? name;
+    await requireToMakeVersions(services, registry, targetName);
+    const make = (with_: Services) =>
+      promote(
+        with_,
+        registry,
+        { scope: registry.id, name: targetName },
+        {
+          source: uri,
+          tags: [],
+          run_link: '',
+          description: '',
+          explicitVersion: target.version ?? null,
+          aliases,
+          reason,
+          makesModel: true,
+          dryRun,
+        },
+      );
+    const { promotion } = await (dryRun ? make(asSeenThere) : makerOwnsNewModel(asSeenThere, registry, targetName, make));
     return { ...toPromotion(promotion), ...(dryRun && { dry_run: true }) };
   },
 });
@@ -91,8 +110,12 @@ const get = endpoint({
   input: z.object({ promotion_id: z.string() }),
   output: Promotion,
   permission: 'authenticated',
-  async handler({ db, input }) {
-    return toPromotion(await getPromotion(db, input.promotion_id));
+  async handler({ input, ...services }) {
+    const promotion = await getPromotion(services.db, input.promotion_id);
+    const { registry = '', name = '' } = promotion.target as { registry?: string; name?: string };
+    const scope = mayDoAll(services.caller) ? null : await findScope(services.db, registry);
+    if (scope && !(await mayReadVersions(services, scope, name))) throw promotionNotFound(input.promotion_id);
+    return toPromotion(promotion);
   },
 });
 
@@ -111,8 +134,8 @@ const list = endpoint({
   }),
   output: z.object({ promotions: z.array(Promotion), next_page_token: z.string().optional() }),
   permission: 'authenticated',
-  async handler({ db, input: { registry, name, max_results, page_token } }) {
-    const rows = await listPromotions(db, { registry, name }, readPageToken(page_token), max_results + 1);
+  async handler({ db, caller, input: { registry, name, max_results, page_token } }) {
+    const rows = await listPromotions(db, caller, { registry, name }, readPageToken(page_token), max_results + 1);
     const page = rows.slice(0, max_results);
     const last = page.at(-1);
     return {

@@ -3,28 +3,54 @@ import type { BlobStore } from '../../artifacts/blobs/blob-store.ts';
 import { type Db, run, statement } from '../../platform/db/database.ts';
 
 /** What the files of a model say of it: its MLmodel file, and the environment it was made in. */
-export type ModelDescription = { mlmodel?: unknown; environment?: { requirements?: string[]; conda?: unknown; python_env?: unknown } };
+export type ModelDescription = {
+  mlmodel?: unknown;
+  /** `sha256`: of the files that say it. */
+  environment?: { requirements?: string[]; conda?: unknown; python_env?: unknown; sha256?: Record<string, string> };
+};
 
 const MAX_BYTES = 1024 * 1024;
 const FILES = ['MLmodel', 'requirements.txt', 'conda.yaml', 'python_env.yaml'];
 
-const FIND_FILES = statement(
-  'find_describing_files',
-  `select f.path, b.storage_key as key, b.sha256 from model_version_files f join blobs b on b.id = f.blob_id
-   where f.model_id = :model_id::bigint and f.version = :version and f.path = any(:paths::text[]) and b.size <= ${MAX_BYTES}
-     and b.damaged_timestamp is null`,
+const IS_READABLE = `b.size <= ${MAX_BYTES} and b.damaged_timestamp is null`;
+
+/** Rows of a DescribingFile: those of the version :model_id and :version. */
+export const DESCRIBING_FILES = `
+  select f.path, b.storage_key as key, b.sha256 from model_version_files f join blobs b on b.id = f.blob_id
+  where f.model_id = :model_id::bigint and f.version = :version::integer and f.path in ('${FILES.join("', '")}') and ${IS_READABLE}`;
+
+const FIND_FILES = statement('find_describing_files', DESCRIBING_FILES);
+
+const FIND_IN_FOLDER = statement(
+  'find_describing_files_in_folder',
+  `select substr(f.path, length(:folder) + 2) as path, b.storage_key as key, b.sha256 from artifacts f join blobs b on b.id = f.blob_id
+   where f.scope_id = :scope and f.path = any(:paths::text[]) and ${IS_READABLE} for share of f`,
 );
+
+export type DescribingFile = { path: string; key: string; sha256: string };
 
 const MOST_KNOWN = 200;
 const known = new Map<string, unknown>();
 
 /** Reads what describes a frozen version. A file that cannot be read as what its name says is left out: a model may be anything. */
 export async function describeModelFiles(db: Db, blobs: BlobStore, modelId: number, version: number): Promise<ModelDescription> {
-  const files = await run<{ path: string; key: string; sha256: string }>(db, FIND_FILES, { model_id: modelId, version, paths: FILES });
+  return describeFiles(blobs, await run<DescribingFile>(db, FIND_FILES, { model_id: modelId, version }));
+}
+
+/** The same of files of a workspace that are about to be frozen: in a transaction they stay as they are until it ends. */
+export async function describeFolder(db: Db, blobs: BlobStore, scope: number, folder: string): Promise<ModelDescription> {
+  const paths = FILES.map((path) => `${folder}/${path}`);
+  return describeFiles(blobs, await run<DescribingFile>(db, FIND_IN_FOLDER, { scope, folder, paths }));
+}
+
+/** The same of files that were found already. */
+export async function describeFiles(blobs: BlobStore, files: DescribingFile[]): Promise<ModelDescription> {
   const contents = new Map<string, unknown>();
   for (const file of files) contents.set(file.path, await contentOf(blobs, file));
   const [mlmodel, requirements, conda, pythonEnv] = FILES.map((path) => contents.get(path));
+  const sha256 = Object.fromEntries(files.filter(({ path }) => path !== 'MLmodel').map((file) => [file.path, file.sha256]));
   const environment = {
+    ...(Object.keys(sha256).length > 0 && { sha256 }),
     ...(Array.isArray(requirements) && { requirements: requirements as string[] }),
     ...(conda !== undefined && { conda }),
     ...(pythonEnv !== undefined && { python_env: pythonEnv }),
@@ -33,7 +59,7 @@ export async function describeModelFiles(db: Db, blobs: BlobStore, modelId: numb
 }
 
 /** A file's content never changes, so what was read once is known by its SHA-256. */
-async function contentOf(blobs: BlobStore, { path, key, sha256 }: { path: string; key: string; sha256: string }): Promise<unknown> {
+async function contentOf(blobs: BlobStore, { path, key, sha256 }: DescribingFile): Promise<unknown> {
   const name = `${path} ${sha256}`;
   if (known.has(name)) return known.get(name);
   const content = await read(path, await text(await blobs.read(key)));

@@ -2,35 +2,6 @@ import { type Db, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist } from '../../platform/errors.ts';
 import type { VersionKey } from '../model-versions/store.ts';
 
-/** Where a version came from: `snapshot` is JSON (RFC 8785), `sha256` its hex SHA-256. */
-export type NewProvenance = {
-  modelId: number;
-  version: number;
-  promotionId: string;
-  snapshot: string;
-  sha256: string;
-  source: { scopeId: number; modelId: number; version: number } | null;
-};
-
-const INSERT = statement(
-  'insert_provenance',
-  `insert into model_version_provenance (model_id, version, promotion_id, snapshot, sha256, source_scope_id, source_model_id, source_version)
-   values (:model_id::bigint, :version, :promotion_id::uuid, :snapshot, :sha256, :source_scope_id::integer, :source_model_id::bigint, :source_version::integer)`,
-);
-
-export async function insertProvenance(db: Db, { modelId, version, promotionId, snapshot, sha256, source }: NewProvenance): Promise<void> {
-  await run(db, INSERT, {
-    model_id: modelId,
-    version,
-    promotion_id: promotionId,
-    snapshot,
-    sha256,
-    source_scope_id: source?.scopeId ?? null,
-    source_model_id: source?.modelId ?? null,
-    source_version: source?.version ?? null,
-  });
-}
-
 /** The source as it is now: null when it was removed. Its names may have changed since. */
 type LiveSource = { scope_id: number; kind: 'workspace' | 'registry'; scope: string; name: string; version: number } | null;
 

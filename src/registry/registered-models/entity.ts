@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy } from '../../platform/fields.ts';
-import { checkKey, checkLength, refuseControlCharacters, refusePathLike } from '../../platform/names.ts';
+import { checkKey, checkLength, refuseEdgeBlanks, refusePathLike, refuseUnseen } from '../../platform/names.ts';
 import { ModelVersion, type ModelVersionRow, toModelVersion } from '../model-versions/entity.ts';
+import { isAssetUri, parseModelAsset } from '../model-versions/source-uri.ts';
 
 const MAX_NAME_LENGTH = 256;
 const MAX_DESCRIPTION_LENGTH = 5000;
@@ -21,24 +22,34 @@ function checkModelName(name: string): void {
   refusePathLike('name', name);
 }
 
-export const checkedModelName = checkedBy(checkModelName);
+/** An `azureml://` URI may stand for the name: the request is for its scope then (registry/address-model.ts). */
+const bareName = (name: string): string => (isAssetUri(name) ? parseModelAsset(name).name : name);
+
+export const checkedModelName = checkedBy((name) => checkModelName(bareName(name)));
 
 /** The name of a model that may or may not exist (mlflow/utils/validation.py, _validate_model_name). */
 export const modelName = z.string().min(1).pipe(checkedModelName);
+
+function checkNewModelName(parameter: string, name: string): void {
+  if (name.trim() === '') throw invalidParameter(`Missing value for required parameter '${parameter}'.`);
+  checkModelName(name);
+  refuseUnseen(parameter, name);
+  refuseEdgeBlanks(parameter, name);
+  checkLength('name', MAX_NAME_LENGTH, name);
+}
 
 /** A name to be given to a model; `parameter` is what the argument is called. */
 export const newModelName = (parameter: string) =>
   z
     .string()
     .min(1)
-    .pipe(
-      checkedBy((name) => {
-        if (name.trim() === '') throw invalidParameter(`Missing value for required parameter '${parameter}'.`);
-        checkModelName(name);
-        refuseControlCharacters(parameter, name);
-        checkLength('name', MAX_NAME_LENGTH, name);
-      }),
-    );
+    .pipe(checkedBy((name) => checkNewModelName(parameter, name)));
+
+/** The name of a model that is to be made, or its `azureml://` URI. */
+export const addressedNewModelName = z
+  .string()
+  .min(1)
+  .pipe(checkedBy((name) => checkNewModelName('name', bareName(name))));
 
 export const description = checkedBy((text) => checkLength('description', MAX_DESCRIPTION_LENGTH, text));
 

@@ -2,14 +2,16 @@ import { z } from 'zod';
 import { endpoint } from '../../endpoint.ts';
 import { knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
-import { refuseModelAsStage, withPrefix } from '../address-model.ts';
+import { inWords, refuseModelAsStage } from '../address-model.ts';
 import { aliasState, madeState, modelState, tagState } from '../audited-states.ts';
 import { canonicalStage, ModelVersion, STAGES, toModelVersion, versionNumber } from '../model-versions/entity.ts';
 import { getModelVersionByAlias, setAlias } from '../model-versions/store.ts';
+import { forgetMounts } from '../mounts/store.ts';
 import { canCreateModel, canOnModel, canOnVersion } from '../permissions.ts';
 import { changeOfModel } from '../webhooks/announce.ts';
 import { modelCreated } from '../webhooks/creation-data.ts';
 import {
+  addressedNewModelName,
   aliasName,
   description,
   modelName,
@@ -20,6 +22,7 @@ import {
   registeredModelTagValue,
   toRegisteredModel,
 } from './entity.ts';
+import { renameModel } from './rename-model.ts';
 import { searchRegisteredModels } from './search.ts';
 import {
   deleteAlias,
@@ -28,7 +31,6 @@ import {
   getLatestVersions,
   getRegisteredModel,
   insertRegisteredModel,
-  renameRegisteredModel,
   setRegisteredModelTag,
   updateRegisteredModel,
 } from './store.ts';
@@ -43,7 +45,7 @@ const createRegisteredModel = endpoint({
   path: '/mlflow/registered-models/create',
   effect: 'write',
   model: 'name',
-  input: z.object({ name: newModelName('name'), tags: registeredModelTags, description: description.default('') }),
+  input: z.object({ name: addressedNewModelName, tags: registeredModelTags, description: description.default('') }),
   output: z.object({ registered_model: RegisteredModel }),
   permission: canCreateModel,
   state: madeState,
@@ -88,7 +90,7 @@ const updateModel = endpoint({
   },
 });
 
-const renameModel = endpoint({
+const rename = endpoint({
   op: 'registered_model.rename',
   summary: 'Rename a registered model',
   method: 'POST',
@@ -99,8 +101,10 @@ const renameModel = endpoint({
   output: z.object({ registered_model: RegisteredModel }),
   permission: canOnModel('EDIT'),
   state: modelState,
-  async handler({ db, scope, input }) {
-    return { registered_model: toRegisteredModel(await renameRegisteredModel(db, { scope: scope.id, name: input.name }, input.new_name)) };
+  async handler({ input, ...services }) {
+    const row = await renameModel(services, input.name, input.new_name);
+    await services.onceKept(forgetMounts);
+    return { registered_model: toRegisteredModel(row) };
   },
 });
 
@@ -117,6 +121,7 @@ const deleteModel = endpoint({
   state: modelState,
   async handler({ db, scope, input }) {
     await deleteRegisteredModel(db, { scope: scope.id, name: input.name });
+    forgetMounts(db);
     return {};
   },
 });
@@ -142,12 +147,12 @@ const searchModels = (['GET /search', 'POST /search', 'GET /list'] as const).map
     output: searchOutput,
     permission: 'authenticated',
     async handler({ input, ...services }) {
-      const { rows, nextPageToken, prefix } = await searchRegisteredModels(services, input);
+      const { rows, nextPageToken, words } = await searchRegisteredModels(services, input);
       const found = {
         ...(rows.length > 0 && { registered_models: rows.map(toRegisteredModel) }),
         ...(nextPageToken && { next_page_token: nextPageToken }),
       };
-      return prefix === '' ? found : withPrefix(found, prefix);
+      return words ? inWords(found, words) : found;
     },
   });
 });
@@ -163,10 +168,12 @@ const getLatest = (['POST', 'GET'] as const).map((method) =>
     input: z.object({ name: modelName, stages: z.array(z.string()).default([]) }),
     output: z.object({ model_versions: z.array(ModelVersion).optional() }),
     permission: canOnVersion('READ'),
-    async handler({ db, scope, input }) {
+    async handler({ input, ...services }) {
+      const { db, scope, consumers } = services;
       await refuseModelAsStage({ db }, input.name, input.stages);
       const stages = input.stages.length > 0 ? input.stages.map(canonicalStage) : STAGES;
       const rows = await getLatestVersions(db, { scope: scope.id, name: input.name }, stages);
+      for (const row of rows) consumers.resolved(services, row);
       return rows.length > 0 ? { model_versions: rows.map(toModelVersion) } : {};
     },
   }),
@@ -255,8 +262,10 @@ const getByAlias = endpoint({
   input: z.object({ name: modelName, alias: aliasName }),
   output: z.object({ model_version: ModelVersion }),
   permission: canOnVersion('READ'),
-  async handler({ db, scope, input }) {
-    return { model_version: toModelVersion(await getModelVersionByAlias(db, { scope: scope.id, name: input.name }, input.alias)) };
+  async handler({ input, ...services }) {
+    const row = await getModelVersionByAlias(services.db, { scope: services.scope.id, name: input.name }, input.alias);
+    services.consumers.resolved(services, row, input.alias);
+    return { model_version: toModelVersion(row) };
   },
 });
 
@@ -264,7 +273,7 @@ export const registeredModelEndpoints = [
   createRegisteredModel,
   getModel,
   updateModel,
-  renameModel,
+  rename,
   deleteModel,
   ...searchModels,
   ...getLatest,

@@ -5,7 +5,8 @@ import { invalidParameter } from '../../platform/errors.ts';
 import { parseOrderBy } from '../../platform/search/order-by.ts';
 import { fetchPage, type Sort } from '../../platform/search/page.ts';
 import { parseFilter } from '../../platform/search/parse-filter.ts';
-import { addressSearch } from '../address-model.ts';
+import { addressSearch, type Words } from '../address-model.ts';
+import { showMounted } from '../mounts/show-mounted.ts';
 import { visibleModels } from '../permissions.ts';
 import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
 import { IS_PROMPT_TAG, type RegisteredModelRow } from './entity.ts';
@@ -21,15 +22,15 @@ const SORT_COLUMNS: Record<string, string> = {
 export type SearchInput = { filter?: string | undefined; max_results: number; order_by: string[]; page_token?: string | undefined };
 
 /**
- * Finds registered models, by name unless told otherwise. Prompts are left out unless the filter asks for them. `prefix` is what the names are to be shown
- * with.
+ * Finds registered models, by name unless told otherwise. Prompts are left out unless the filter asks for them. `words` is how to tell of
+ * them when they are another scope's.
  */
 export async function searchRegisteredModels(
   services: Pick<Services, 'db' | 'scope' | 'address' | 'caller'>,
   input: SearchInput,
-): Promise<{ rows: RegisteredModelRow[]; nextPageToken: string | null; prefix: string }> {
+): Promise<{ rows: RegisteredModelRow[]; nextPageToken: string | null; words: Words | null }> {
   const given = parseFilter(input.filter, (clause) => toTerm(clause, FIELDS));
-  const { scope, prefix, terms } = await addressSearch(services, given);
+  const { scope, words, terms } = await addressSearch(services, given);
   const query = sqlBuilder('registered_models as m').select(sqlBuilder.raw(MODEL_COLUMNS)).where('m.scope_id', scope.id);
   const prompts = asksForPrompts(terms);
   whereVisible(query, 'm.name', visibleModels(services.caller, scope, prompts));
@@ -46,13 +47,13 @@ export async function searchRegisteredModels(
     pageToken: input.page_token,
     fingerprint: ['registered_models', scope.id, input.filter ?? '', input.order_by],
   });
-  return { ...page, prefix };
+  return { ...page, rows: await showMounted(services.db, scope, page.rows), words };
 }
 
 function sortsOf(orderBy: string[]): Sort[] {
   const sorts: Sort[] = orderBy.map((clause) => {
     const { key, descending } = parseOrderBy(clause);
-    const sql = SORT_COLUMNS[key];
+    const sql = Object.hasOwn(SORT_COLUMNS, key) && SORT_COLUMNS[key];
     if (!sql) throw invalidParameter(`Invalid order by key '${key}' specified. Valid keys are '{'name', 'timestamp'}'`);
     return { sql, descending };
   });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalidParameter } from '../../platform/errors.ts';
 import { checkedBy, protoEnum, shownInt64 } from '../../platform/fields.ts';
-import { checkLength, refuseControlCharacters } from '../../platform/names.ts';
+import { checkLength, refuseUnseen } from '../../platform/names.ts';
 import { pythonRepr } from '../../platform/python.ts';
 
 // In characters (mlflow/store/tracking/dbmodels/models.py, SqlLoggedModel and its side tables).
@@ -36,7 +36,7 @@ export const newLoggedModelName = checkedBy((name) => {
         `('/', ':', '.', '%', '"', "'")`,
     );
   }
-  refuseControlCharacters('name', name);
+  refuseUnseen('name', name);
   checkLength('name', MAX_NAME_LENGTH, name);
 }).default('');
 

@@ -140,6 +140,19 @@ export async function findLoggedModel(db: Db, scopeId: number, modelId: string):
   return row ?? null;
 }
 
+const FIND_OF_RUN = statement(
+  'find_logged_model_of_run',
+  `select l.model_id from logged_models l join experiments e on e.experiment_id = l.experiment_id
+   where l.source_run_id = :runId and l.name = :name and l.lifecycle_stage = 'active' and e.scope_id = :scope
+   order by l.creation_timestamp_ms desc, l.model_id limit 1`,
+);
+
+/** The id of the newest model of this name that a run made; null when it made none. */
+export async function findLoggedModelOfRun(db: Db, scopeId: number, of: { runId: string; name: string }): Promise<string | null> {
+  const [row] = await run<{ model_id: string }>(db, FIND_OF_RUN, { ...of, scope: scopeId });
+  return row?.model_id ?? null;
+}
+
 /** As `findLoggedModel`; throws RESOURCE_DOES_NOT_EXIST instead of giving null. */
 export async function getLoggedModelLocation(db: Db, key: LoggedModelKey): Promise<LoggedModelLocation> {
   return single(await run<LoggedModelLocation>(db, FIND_LOCATION, key), key);

@@ -1,4 +1,8 @@
 import java.io.File;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
@@ -41,6 +45,7 @@ public final class LifeOfAModel {
       stage(client, name);
       alias(client, name);
       download(client, name);
+      share(client, name, runId);
       delete(client, name, runId, experimentId);
     }
   }
@@ -161,6 +166,42 @@ public final class LifeOfAModel {
     same(read(client.downloadModelVersion(name, "1")), logged, "files of version 1");
     same(read(client.downloadLatestModelVersion(name, "Production")), logged, "files of the version in production");
     ok("download", "downloadModelVersion and downloadLatestModelVersion give byte for byte what the run logged");
+  }
+
+  private static void share(MlflowClient client, String name, String runId) throws Exception {
+    String server = System.getenv("MLFLOW_TRACKING_URI");
+    String registry = "shared-" + ID;
+    HttpRequest request = HttpRequest.newBuilder(URI.create(server + "/api/1.0/registries"))
+        .header("Content-Type", "application/json")
+        .POST(HttpRequest.BodyPublishers.ofString(json("name", registry)))
+        .build();
+    int status = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).statusCode();
+    if (status == 404) return; // the stock server has none
+    same(status, 201, "status of the new registry");
+    String shared = registry + ".life";
+    client.sendPost("registered-models/create", json("name", shared));
+    for (String number : List.of("1", "2")) {
+      client.sendPost("model-versions/create", json("name", shared, "source", "models:/" + name + "/" + number));
+    }
+    String base = server + "/registries/" + registry;
+    for (String host : List.of(server, base, base + "/")) {
+      String model = host.equals(server) ? shared : "life";
+      try (MlflowClient reader = new MlflowClient(host)) {
+        same(reader.getRegisteredModel(model).getName(), model, "name of the shared model");
+        ModelVersion version = reader.getModelVersion(model, "1");
+        same(version.getName() + " " + version.getRunId(), model + " " + runId, "shared version");
+        same(reader.searchModelVersions("name = '" + model + "'").getItems().size(), 2, "shared versions found");
+        reader.sendPost("model-versions/transition-stage", json("name", model, "version", "1", "stage", "Production"));
+        same(numbers(reader.getLatestVersions(model, List.of("Production"))), List.of("1"), "latest shared version in production");
+        refused("RESOURCE_DOES_NOT_EXIST", () -> reader.getModelVersion(model, "9"));
+      }
+    }
+    // Each starts a Python.
+    try (MlflowClient reader = new MlflowClient(base)) {
+      same(read(client.downloadModelVersion(shared, "2")), logged, "files of the shared version");
+      same(read(reader.downloadLatestModelVersion("life", "Production")), logged, "files of the shared version in production");
+    }
+    ok("share", "promoted into a registry, and read and downloaded from there by dotted name and by base path, also with a slash behind");
   }
 
   private static void delete(MlflowClient client, String name, String runId, String experimentId) {

@@ -1,0 +1,29 @@
+import { parseArgs } from 'node:util';
+import { destroyDataDir, makeDataDir, startServer } from '../helpers/process.ts';
+import { runFuzz } from './run-fuzz.ts';
+
+const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string' } } });
+const requests = Number(values.requests);
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+print(`${requests} requests, seed ${seed}`);
+const dataDir = await makeDataDir();
+const server = await startServer(dataDir, [], {
+  MLFLOW_WEBHOOK_ALLOWED_SCHEMES: 'http,https',
+  MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS: 'true',
+  MLFLOW_WEBHOOK_REQUEST_TIMEOUT: '1',
+});
+const began = Date.now();
+const { statuses, findings } = await runFuzz({ url: server.url, requests, seed, secrets: [dataDir, process.cwd()] });
+const seconds = (Date.now() - began) / 1000;
+server.kill('SIGTERM');
+const exitCode = await server.exited;
+await destroyDataDir(dataDir);
+
+for (const finding of findings) print(`\n${finding}`);
+print(`\nseed ${seed}: ${requests} requests in ${Math.round(seconds)} s, ${findings.length} findings`);
+for (const [status, count] of Object.entries(statuses)) print(`  ${status}  ${count}`);
+if (exitCode !== 0) print(`The server ended with ${exitCode}: ${server.stderr()}`);
+process.exit(findings.length > 0 || exitCode !== 0 ? 1 : 0);
