@@ -140,7 +140,7 @@ describe('the recorder', () => {
     const { rows } = await server.db.query('select id from scopes where name = $1', [registry]);
     const scope: Scope = { id: rows[0].id, kind: 'registry', name: registry, named: true };
     const address = { scope, consumer: { ...DEFAULT_SCOPE, name: 'prod' }, byPath: false };
-    return (client: string) => ({ client, address, scope });
+    return (client: string) => ({ client, caller: { username: '' }, address, scope });
   }
 
   it('of several servers on one database adds all counts up, whatever is written at once', async () => {

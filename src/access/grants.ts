@@ -59,10 +59,12 @@ export function compileGrants(rows: Grant[]): Grants {
     grants.set(scope, ofScope);
     if ((SCOPE_TYPES as readonly string[]).includes(type)) {
       ofScope.whole = both(ofScope.whole, granted(permission));
-      continue;
+      // A registry is there to be read from: what is granted on it holds for all its models.
+      if (type === 'workspace') continue;
     }
-    const ofType = ofScope.types.get(type) ?? { exact: new Map(), patterns: [] };
-    ofScope.types.set(type, ofType);
+    const kind = type === 'registry' ? 'registered_model' : type;
+    const ofType = ofScope.types.get(kind) ?? { exact: new Map(), patterns: [] };
+    ofScope.types.set(kind, ofType);
     if (pattern.includes('*')) ofType.patterns.push({ ...readPattern(pattern), permission: granted(permission) });
     else ofType.exact.set(pattern, both(ofType.exact.get(pattern) ?? null, granted(permission)));
   }

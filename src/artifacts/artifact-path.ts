@@ -43,7 +43,8 @@ function decodeFully(text: string): string {
 }
 
 const SCHEME = 'mlflow-artifacts:/';
-const FROZEN = /^(?:registries\/[^/]+\/)?registered-models\/(\d{1,18})\/versions\/(\d{1,9})(?:\/(.*))?$/s;
+const FROZEN =
+  /^(?:registries\/[^/]+\/|workspaces\/(?<workspace>[^/]+)\/)?registered-models\/(?<model>\d{1,18})\/versions\/(?<version>\d{1,9})(?:\/(?<path>.*))?$/s;
 
 /** The artifact path that an `mlflow-artifacts:/` URI names, or null for a URI whose bytes are not ours. */
 export function pathOfUri(uri: string): string | null {
@@ -61,17 +62,21 @@ export function ownPathOf(uri: string): string {
 export const joinPath = (root: string, path: string): string => [root, path].filter((part) => part !== '').join('/');
 
 /** A place in a scope's artifacts: in its tree, or among the files of a registered version, which never change. */
-export type Place = { kind: 'tree'; path: string } | { kind: 'version'; modelId: string; version: number; path: string };
+export type Place =
+  | { kind: 'tree'; path: string }
+  | { kind: 'version'; workspace: string | null; modelId: string; version: number; path: string };
 
 /**
  * Registered versions have their files under `registered-models/<id>/versions/<version>/`, those of a registry with `registries/<name>/` in front: folders
- * nobody can write to. The id says which model it is; the name is for people.
+ * nobody can write to. The id says which model it is; the name is for people. With `workspaces/<name>/` in front those of that workspace are meant from
+ * wherever the request is made.
  */
 export function placeOf(path: string): Place {
-  const match = FROZEN.exec(path);
-  if (match?.[1] && match[2]) return { kind: 'version', modelId: match[1], version: Number(match[2]), path: match[3] ?? '' };
-  return { kind: 'tree', path };
+  const { workspace = null, model, version, path: below = '' } = FROZEN.exec(path)?.groups ?? {};
+  return model === undefined
+    ? { kind: 'tree', path }
+    : { kind: 'version', workspace, modelId: model, version: Number(version), path: below };
 }
 
 /** True for the folders of registered versions and everything in them. */
-export const isReserved = (path: string): boolean => /^(?:registries\/[^/]+\/)?registered-models(?:\/|$)/.test(path);
+export const isReserved = (path: string): boolean => /^(?:(?:registries|workspaces)\/[^/]+\/)?registered-models(?:\/|$)/.test(path);

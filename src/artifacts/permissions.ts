@@ -14,7 +14,8 @@ const EXPERIMENTS = statement(
 const MODEL = statement(
   'model_of_frozen_files',
   `select m.name, s.id, s.name as scope, s.kind = 'registry' and s.visibility <> 'PRIVATE' as open_to_read
-   from registered_models m join scopes s on s.id = m.scope_id where m.id = :model::bigint and (s.id = :scope or s.kind = 'registry')`,
+   from registered_models m join scopes s on s.id = m.scope_id
+   where m.id = :model::bigint and (s.id = :scope or s.kind = 'registry' or s.name = :workspace::text)`,
 );
 
 type ModelRow = { name: string; id: number; scope: string; open_to_read: boolean };
@@ -23,7 +24,7 @@ type ModelRow = { name: string; id: number; scope: string; open_to_read: boolean
 async function resourcesAt({ db, scope }: Services, path: string) {
   const place = placeOf(path);
   if (place.kind === 'version') {
-    const rows = await run<ModelRow>(db, MODEL, { model: place.modelId, scope: scope.id });
+    const rows = await run<ModelRow>(db, MODEL, { model: place.modelId, scope: scope.id, workspace: place.workspace });
     return rows.map(({ name, id, scope, open_to_read: openToRead }) => ({
       scope: { id, name: scope, openToRead },
       type: 'registered_model_version' as const,

@@ -50,10 +50,11 @@ export function refuseReserved(path: string): void {
 }
 
 const TREE = { from: 'artifacts a', where: 'a.scope_id = :scope' };
-// What a registry has is for every workspace; scope 0 is where nothing is.
+// What a registry has is for every workspace, and so is what names its workspace; scope 0 is where nothing is.
 const VERSION = {
   from: 'model_version_files a join registered_models m on m.id = a.model_id join scopes s on s.id = m.scope_id',
-  where: "(s.id = :scope or (s.kind = 'registry' and :scope <> 0)) and a.model_id = :model_id::bigint and a.version = :version",
+  where: `(s.id = :scope or (:scope <> 0 and (s.kind = 'registry' or s.name = :workspace::text)))
+    and a.model_id = :model_id::bigint and a.version = :version`,
 };
 
 const findFile = (name: string, { from, where }: typeof TREE, updated: string) =>
@@ -90,7 +91,7 @@ const DELETE_TREE = statement(
 );
 
 function bindingsOf(scope: number, place: Place): Record<string, unknown> {
-  return place.kind === 'tree' ? { scope } : { scope, model_id: place.modelId, version: place.version };
+  return place.kind === 'tree' ? { scope } : { scope, workspace: place.workspace, model_id: place.modelId, version: place.version };
 }
 
 const pick = (place: Place, tree: Statement, version: Statement): Statement => (place.kind === 'tree' ? tree : version);

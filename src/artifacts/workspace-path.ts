@@ -8,6 +8,15 @@ const FOLDER = 'workspaces';
 /** Where the artifacts of a workspace are, for callers who name it. */
 export const uriOfWorkspace = (scope: Scope): string => `mlflow-artifacts:/${FOLDER}/${scope.name}`;
 
+/**
+ * The URI of a version's files with its workspace named, so that it means them from every other one too: a client asks for the files where its tracking URI
+ * says. Any other URI stays as it is.
+ */
+export const nameWorkspace = (scope: Scope, uri: string): string =>
+  uri.startsWith(FROZEN) ? uriOfWorkspace(scope) + uri.slice('mlflow-artifacts:'.length) : uri;
+
+const FROZEN = 'mlflow-artifacts:/registered-models/';
+
 const WHOSE_FOLDER = statement(
   'whose_workspace_folder',
   `select
@@ -18,7 +27,7 @@ const WHOSE_FOLDER = statement(
 /**
  * The path in the tree of the request's scope that a checked path of the artifact endpoints stands for: below `workspaces/<name>/`, which a caller may
  * leave out; in the default workspace also outside of it (mlflow/server/handlers.py, _get_workspace_scoped_repo_path_if_enabled). The files of
- * registered versions have the same path in every scope, and are found in their own only.
+ * registered versions have the same path in every scope, and are found in their own only, unless the path names it.
  * Throws INVALID_PARAMETER_VALUE for a path that names another workspace.
  */
 export async function pathInWorkspace({ db, scope }: { db: Db; scope: Scope }, path: string): Promise<string> {

@@ -11,7 +11,7 @@ const NAMED_DEFAULT: Scope = { ...DEFAULT_SCOPE, named: true };
 /** A scope that a request names by the beginning of its path. */
 type BasePath = { kind: Scope['kind']; name: string };
 
-const BASE_PATH = /^\/+(registries|workspaces)\/([^/?#]+)\/*(?=\/(?:ajax-)?api\/)/;
+const BASE_PATH = /^\/+(registries|workspaces)\/+([^/?#]+)\/*(?=\/(?:ajax-)?api\/)/;
 
 const basePaths = new WeakMap<IncomingMessage, BasePath>();
 
@@ -46,7 +46,7 @@ export async function addressScope(asking: { db: Db; caller: Caller }, req: Inco
 
 async function namedScope(asking: { db: Db; caller: Caller }, name: string, kind: Scope['kind'] | null): Promise<Scope> {
   if (name === DEFAULT_SCOPE.name && kind !== 'registry') return NAMED_DEFAULT;
-  checkWorkspaceName(name);
+  checkWorkspaceName(name, kind === 'registry' ? 'Registry' : 'Workspace');
   return getNamedScope(asking, name, kind);
 }
 

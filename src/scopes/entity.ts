@@ -23,18 +23,18 @@ const MAX_NAME_LENGTH = 63;
 const PATTERN = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
 const RESERVED = ['workspaces', 'api', 'ajax-api', 'static-files'];
 
-/** Throws INVALID_PARAMETER_VALUE for what cannot name a workspace (mlflow/store/workspace/abstract_store.py, WorkspaceNameValidator). */
-export function checkWorkspaceName(name: string): void {
+/** Throws INVALID_PARAMETER_VALUE for what cannot name a workspace, or a registry, which has the same rule (mlflow/store/workspace/abstract_store.py, WorkspaceNameValidator). */
+export function checkWorkspaceName(name: string, noun: 'Workspace' | 'Registry' = 'Workspace'): void {
   const { length } = [...name];
   if (length < MIN_NAME_LENGTH || length > MAX_NAME_LENGTH) {
-    throw invalidParameter(`Workspace name '${name}' must be between ${MIN_NAME_LENGTH} and ${MAX_NAME_LENGTH} characters.`);
+    throw invalidParameter(`${noun} name '${name}' must be between ${MIN_NAME_LENGTH} and ${MAX_NAME_LENGTH} characters.`);
   }
   if (!new RegExp(PATTERN).test(name)) {
     throw invalidParameter(
-      `Workspace name '${name}' must match the pattern ${PATTERN} (lowercase alphanumeric with optional internal hyphens).`,
+      `${noun} name '${name}' must match the pattern ${PATTERN} (lowercase alphanumeric with optional internal hyphens).`,
     );
   }
-  if (RESERVED.includes(name)) throw invalidParameter(`Workspace name '${name}' is reserved and cannot be used.`);
+  if (RESERVED.includes(name)) throw invalidParameter(`${noun} name '${name}' is reserved and cannot be used.`);
 }
 
 /** The scope that a caller gets to see in place of one that holds something hidden from it: nothing is in it. */

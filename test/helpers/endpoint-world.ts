@@ -12,6 +12,11 @@ export type World = {
   webhookId: string;
   promotionId: string;
   uploadId: string;
+  /** A service account, in a group, that has a role of the workspace. */
+  member: string;
+  group: string;
+  roleId: number;
+  rolePermissionId: number;
 };
 
 export async function makeWorld({ admin }: Server, name: string): Promise<World> {
@@ -56,8 +61,19 @@ export async function makeWorld({ admin }: Server, name: string): Promise<World>
       workspace,
     ),
   );
+  await ok(admin.put(`/api/1.0/workspaces/${workspace}/mounts/mounted`, { registry, name: 'model' }));
+  const [member, group] = [`${name}-member`, `${name}-group`];
+  await ok(admin.post('/api/1.0/service-accounts', { username: member }));
+  await ok(admin.post('/api/1.0/groups', { name: group }));
+  const { role } = await ok(admin.post('/api/3.0/mlflow/roles/create', { workspace, name: 'role' }));
+  const given = { role_id: role.id, resource_type: 'registered_model', resource_pattern: '*', permission: 'READ' };
+  const { role_permission: permission } = await ok(admin.post('/api/3.0/mlflow/roles/permissions/add', given));
   return {
     workspace,
+    member,
+    group,
+    roleId: role.id as number,
+    rolePermissionId: permission.id as number,
     registry,
     experimentId,
     runId,
@@ -68,8 +84,17 @@ export async function makeWorld({ admin }: Server, name: string): Promise<World>
   };
 }
 
-// What it takes to call at all.
-const OF_CALLERS = ['access_tokens', 'failed_logins', 'request_counts', 'users', 'roles', 'role_permissions', 'role_assignments'];
+// What it takes to call at all, and what is recorded of it.
+const OF_CALLERS = [
+  'model_version_consumers',
+  'access_tokens',
+  'failed_logins',
+  'request_counts',
+  'users',
+  'roles',
+  'role_permissions',
+  'role_assignments',
+];
 
 /** A checksum of each table but those that making callers changes, and the records that are kept of calls. */
 export async function contentsOf({ db }: Server): Promise<Record<string, string>> {

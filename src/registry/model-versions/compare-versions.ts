@@ -115,7 +115,8 @@ function paramsOf({ account: { run, logged_model: model } }: Side): Map<string, 
 }
 
 function metricsOf({ account: { run, logged_model: model } }: Side): Map<string, number | string> {
-  const metrics = [...(run?.data.metrics ?? []), ...(model?.data.metrics ?? [])];
+  // The last one counts: stock clients give the logged model the metrics of step 0 only.
+  const metrics = [...(model?.data.metrics ?? []), ...(run?.data.metrics ?? [])];
   return new Map(
     metrics.map((metric) => {
       const dataset = 'dataset_name' in metric ? metric.dataset_name : undefined;

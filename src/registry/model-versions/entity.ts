@@ -41,10 +41,9 @@ export function checkTagValue({ value: { key, value }, issues }: z.core.ParsePay
   issues.push({ code: 'custom', message, input: value });
 }
 
-export const sourceUri = z
-  .string()
-  .min(1)
-  .pipe(checkedBy((source) => checkLength('source', MAX_SOURCE_LENGTH, source)));
+/** What a stock client sends as source: it may be empty, which is refused only when it is known what to clean up (trap T3). */
+export const createdSource = checkedBy((source) => checkLength('source', MAX_SOURCE_LENGTH, source));
+export const sourceUri = z.string().min(1).pipe(createdSource);
 export const runLink = checkedBy((link) => checkLength('run_link', MAX_SOURCE_LENGTH, link));
 
 export const ModelVersion = z.object({

@@ -108,7 +108,7 @@ export async function resolveSource(place: Place, target: Scope, request: Source
       : tracking;
   if (isLocalUri(source)) throw await refusedLocal(db, readable, plain);
   refuseRelativeSource(source);
-  return modelId ? inLoggedModel(db, readable, plain) : inRun(db, readable, plain);
+  return modelId ? inLoggedModel(db, readable, plain) : inRun(db, readable, plain, target);
 }
 
 const COPIED_VERSION = statement(
@@ -182,7 +182,8 @@ async function copyOf(place: Place, target: Scope, { source, run_id, model_id }:
   const key = { scope: ((await mayReadVersions(place, scope, name)) ? scope : emptied(scope)).id, name };
   const wanted = alias === null || alias.toLowerCase() === 'latest' ? await numberOf(db, key, uri) : null;
   const [copied] = await run<CopiedRow>(db, COPIED_VERSION, { ...key, version: wanted, alias });
-  if (!copied) throw doesNotExist(`Registered Model with name=${name} not found`);
+  const asked = words?.nameOf(name) ?? name;
+  if (!copied) throw doesNotExist(`Registered Model with name=${asked} not found`);
   if (copied.is_prompt) {
     throw invalidParameter(`Invalid model version source: '${source}'. Prompt versions cannot be used as model version sources.`);
   }
@@ -190,7 +191,7 @@ async function copyOf(place: Place, target: Scope, { source, run_id, model_id }:
   if (version === null) {
     throw wanted === null
       ? invalidParameter(`Registered model alias ${alias} not found.`)
-      : doesNotExist(`Model Version (name=${name}, version=${wanted}) not found`);
+      : doesNotExist(`Model Version (name=${asked}, version=${wanted}) not found`);
   }
   if ((run_id !== undefined && run_id !== copied.run_id) || (model_id !== undefined && model_id !== copied.logged_model_id)) {
     throw invalidParameter(
@@ -260,14 +261,22 @@ function namesLoggedModel(source: string, modelId: string): boolean {
   return uri.kind === 'logged_model' && uri.modelId === modelId;
 }
 
-async function inRun(db: Db, scope: number, plain: VersionSource): Promise<VersionSource> {
+async function inRun(db: Db, scope: number, plain: VersionSource, target: Scope): Promise<VersionSource> {
   const { source, runId } = plain;
   const { scheme, authority, path } = splitUri(source);
   if (scheme === 'models') throw unidentifiedSource(source, 'model_id');
   if (scheme === 'runs') {
     const [, sourceRunId = '', ...below] = path.split('/');
     if (authority || !runId || sourceRunId !== runId) throw unidentifiedSource(source, 'run_id');
-    const root = pathOfUri((await findRunArtifactUri(db, scope, runId)) ?? '');
+    const uri = await findRunArtifactUri(db, scope, runId);
+    // A stock server takes it; what is shared must be there.
+    if (uri === null && target.kind === 'registry') {
+      throw doesNotExist(
+        `Run with id=${runId} not found in workspace '${plain.tracking.name}': only what a run has can be registered in registry '${target.name}'. ` +
+          'Make the request in the workspace of the run (MLFLOW_WORKSPACE, or X-MLFLOW-WORKSPACE).',
+      );
+    }
+    const root = pathOfUri(uri ?? '');
     return { ...plain, folder: root === null ? null : joinPath(root, below.filter(Boolean).join('/')) };
   }
   if (isOnArtifactServer(source)) {

@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { joinPath, ownPathOf, parseArtifactPath } from '../../artifacts/artifact-path.ts';
 import { sendArtifact } from '../../artifacts/send-artifact.ts';
+import { nameWorkspace } from '../../artifacts/workspace-path.ts';
 import { endpoint, streamEndpoint } from '../../endpoint.ts';
-import { invalidParameter } from '../../platform/errors.ts';
+import { invalidParameter, missingValue } from '../../platform/errors.ts';
 import { checkedBy, requiredText } from '../../platform/fields.ts';
 import { checkKey, checkLength, knownTagKey, tagKey } from '../../platform/names.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { madeState, tagState, versionState } from '../audited-states.ts';
 import { canOnVersion } from '../permissions.ts';
-import { promote, promotionOf } from '../promotions/promote.ts';
+import { orRemoveModel, promote, promotionOf } from '../promotions/promote.ts';
 import { refuseReservedTag } from '../promotions/reserved-tags.ts';
 import { checkedModelName, description, modelName } from '../registered-models/entity.ts';
 import { changeOfModel } from '../webhooks/announce.ts';
@@ -17,10 +18,10 @@ import { createModelVersion } from './create-model-version.ts';
 import {
   canonicalStage,
   checkTagValue,
+  createdSource,
   integerVersion,
   ModelVersion,
   runLink,
-  sourceUri,
   toModelVersion,
   versionNumber,
 } from './entity.ts';
@@ -53,7 +54,7 @@ const create = endpoint({
   bodyLimit: BODY_LIMIT,
   input: z.object({
     name: modelName,
-    source: sourceUri,
+    source: createdSource,
     run_id: checkedBy((id) => checkLength('run_id', MAX_RUN_ID_LENGTH, id)).optional(),
     tags: z
       .array(z.object({ key: z.string().default(''), value: z.string().default('') }))
@@ -73,11 +74,13 @@ const create = endpoint({
   async handler({ input, ...services }) {
     const { scope } = services;
     const key = { scope: scope.id, name: input.name };
-    const row =
-      scope.kind === 'registry'
+    const create = async () => {
+      if (input.source === '') throw missingValue('source');
+      return scope.kind === 'registry'
         ? (await promote(services, scope, key, promotionOf(input))).version
-        : await createModelVersion(services, key, input);
-    return { model_version: toModelVersion(row) };
+        : createModelVersion(services, key, input);
+    };
+    return { model_version: toModelVersion(await (scope.kind === 'registry' ? orRemoveModel(services, key, create) : create())) };
   },
 });
 
@@ -174,9 +177,10 @@ const downloadUri = endpoint({
   output: z.object({ artifact_uri: z.string() }),
   permission: canOnVersion('READ'),
   async handler({ input, ...services }) {
-    const artifactUri = await getDownloadUri(services.db, { scope: services.scope.id, ...input });
+    const { db, scope, address } = services;
+    const artifactUri = await getDownloadUri(db, { scope: scope.id, ...input });
     services.consumers.resolved(services, input);
-    return { artifact_uri: artifactUri };
+    return { artifact_uri: address.byPath || scope.id !== address.scope.id ? nameWorkspace(scope, artifactUri) : artifactUri };
   },
 });
 

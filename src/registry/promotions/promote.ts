@@ -7,7 +7,7 @@ import type { NewVersion } from '../model-versions/insert-version.ts';
 import { resolveSource, type VersionSource } from '../model-versions/resolve-source.ts';
 import { setAlias } from '../model-versions/store.ts';
 import { canonicalJson } from '../provenance/canonical-json.ts';
-import { describeFiles, describeFolder, describeModelFiles, type ModelDescription } from '../provenance/model-files.ts';
+import { describeFiles, describeFolder, type ModelDescription } from '../provenance/model-files.ts';
 import { readOriginRows } from '../provenance/origin-rows.ts';
 import { type Origin, toOrigin } from '../provenance/snapshot.ts';
 import { findSnapshot } from '../provenance/store.ts';
@@ -40,6 +40,18 @@ export type PromotionRequest = NewVersion & {
   dryRun: boolean;
 };
 
+/**
+ * Does what adds a version to a model of a registry: a model that the client made just for it does not stay behind when it is refused (trap T3).
+ */
+export async function orRemoveModel<Result>({ onceUndone }: Services, key: ModelKey, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MlflowError) await onceUndone((db) => removeUnusedModel(db, key));
+    throw error;
+  }
+}
+
 /** What a stock client's call to create a version in a registry asks for: a reason and a number ride in reserved tags. Throws INVALID_PARAMETER_VALUE. */
 export function promotionOf(version: NewVersion): PromotionRequest {
   const argument = (name: string) => version.tags.findLast(({ key }) => key === name)?.value;
@@ -59,7 +71,7 @@ export function promotionOf(version: NewVersion): PromotionRequest {
 
 /**
  * Adds a version to a model of a registry. No bytes move: it shares the files of its source. The version, where it came from and its aliases are
- * written together or not at all; a model that the client made just for it does not stay behind when it fails.
+ * written together or not at all.
  * Throws as `resolveSource`, RESOURCE_ALREADY_EXISTS for a number that was given before, INVALID_PARAMETER_VALUE for a source without files here or whose
  * files no longer match its digest.
  */
@@ -73,7 +85,7 @@ export async function promote(services: Services, registry: Scope, key: ModelKey
     if (isOneStatement(promotion)) {
       const { written, foundDigest } = await write(db, services, promotion);
       if (written) return written;
-      if (!request.makesModel || !isWhole(source, foundDigest)) throw notWritten(promotion, foundDigest);
+      if (!request.makesModel || !isWhole(source, foundDigest)) throw notWritten(services, promotion, foundDigest);
     }
     return await transaction(db, async (tx) => {
       const written = await writeAll(tx, services, promotion);
@@ -83,7 +95,6 @@ export async function promote(services: Services, registry: Scope, key: ModelKey
   } catch (error) {
     if (error instanceof DryRun) return error.written;
     if (isDatabaseError(error, UNIQUE_VIOLATION)) throw taken(registry, key, request.explicitVersion);
-    if (error instanceof MlflowError) await services.onceUndone((db) => removeUnusedModel(db, key));
     throw error;
   }
 }
@@ -101,17 +112,17 @@ type Derived = { origin: Origin; from: { snapshot: unknown; sha256: string } | n
 async function originOf({ db, blobs }: Services, source: VersionSource): Promise<Derived> {
   const { copied, folder, tracking } = source;
   const known = copied && copied.scope.kind === 'registry' ? await findSnapshot(db, copied.modelId, copied.version) : null;
-  if (!known || !copied) {
-    const scope = copied?.scope ?? tracking;
-    const rows = await readOriginRows(db, scope.id, source);
-    return { origin: toOrigin(rows, scope), from: null, model: folder === null ? await describeFiles(blobs, rows.files ?? []) : null };
-  }
+  const scope = copied?.scope ?? tracking;
+  const rows = await readOriginRows(db, scope.id, known ? { runId: '', loggedModelId: '', copied } : source);
+  const model = folder === null ? await describeFiles(blobs, rows.files ?? []) : null;
+  const found = toOrigin(rows, scope);
+  if (!known) return { origin: found, from: null, model };
   const snapshot = JSON.parse(known.snapshot) as Origin;
   const { run, experiment, logged_model, datasets, code } = snapshot;
   return {
-    origin: { run, experiment, logged_model, datasets, code },
+    origin: { ...found, run, experiment, logged_model, datasets, code },
     from: { snapshot, sha256: known.sha256 },
-    model: await describeModelFiles(db, blobs, copied.modelId, copied.version),
+    model,
   };
 }
 
@@ -155,7 +166,7 @@ async function writeAll(tx: Db, services: Services, promotion: Writing): Promise
   const { registry, key, request } = promotion;
   if (request.makesModel) await ensureModel(tx, key);
   const { written, foundDigest } = await write(tx, services, promotion);
-  if (!written) throw notWritten(promotion, foundDigest);
+  if (!written) throw notWritten(services, promotion, foundDigest);
   const { version, model_id: modelId } = written.version;
   if (request.explicitVersion !== null && (await wasDeleted(tx, modelId, version))) throw taken(registry, key, version);
   for (const alias of request.aliases) await setAlias(tx, { ...key, version }, alias);
@@ -165,8 +176,11 @@ async function writeAll(tx: Db, services: Services, promotion: Writing): Promise
 const isWhole = ({ copied, folder }: VersionSource, foundDigest: string | null): boolean =>
   copied ? copied.digest === foundDigest : folder === null || foundDigest !== null;
 
-function notWritten({ key, request, source }: Writing, foundDigest: string | null): MlflowError {
-  if (isWhole(source, foundDigest)) return doesNotExist(`Registered Model with name=${key.name} not found`);
+function notWritten({ address }: Services, { registry, key, request, source }: Writing, foundDigest: string | null): MlflowError {
+  if (isWhole(source, foundDigest)) {
+    const name = address.scope.id === registry.id ? key.name : `${registry.name}.${key.name}`;
+    return doesNotExist(`Registered Model with name=${name} not found`);
+  }
   return invalidParameter(
     source.copied
       ? `The files of ${request.source} no longer match its digest ${source.copied.digest}: it cannot be promoted. Verify it.`

@@ -3,6 +3,7 @@ import { mayDoAll } from '../../access/can.ts';
 import { endpoint, type Services } from '../../endpoint.ts';
 import { invalidParameter, missingValue } from '../../platform/errors.ts';
 import { int64 } from '../../platform/fields.ts';
+import type { Need, Verdict } from '../../platform/permission.ts';
 import { searchLimit } from '../../platform/search/limit.ts';
 import { registryName } from '../../scopes/registries/entity.ts';
 import { findScope, getNamedScope } from '../../scopes/store.ts';
@@ -54,6 +55,18 @@ function readSource({ uri, workspace, registry, name, version, alias }: z.output
   return { path: { workspace, registry }, name, uri: version === undefined ? `models:/${name}@${alias}` : `models:/${name}/${version}` };
 }
 
+const canPromote: Need<Services & { input: { source: z.output<typeof Source>; target: z.output<typeof Target> } }> = {
+  level: 'EDIT',
+  on: 'registered model of the registry, or on the registry when it is to be made',
+  async check(context): Promise<Verdict> {
+    const { source, target } = context.input;
+    if (mayDoAll(context.caller)) return 'granted';
+    const registry = await getNamedScope(context, target.registry, 'registry');
+    await requireToMakeVersions(context, registry, target.name ?? readSource(source).name);
+    return 'granted';
+  },
+};
+
 const create = endpoint({
   op: 'promotion.create',
   summary: 'Promote a version of a workspace or registry into a registry: its files are shared, where it came from is kept',
@@ -70,14 +83,13 @@ const create = endpoint({
     dry_run: z.boolean().default(false),
   }),
   output: Promotion.extend({ dry_run: z.boolean().optional() }),
-  permission: 'authenticated',
+  permission: canPromote,
   state: ({ output }) => output?.target,
   async handler({ input: { source, target, set_aliases: aliases, reason, dry_run: dryRun }, ...services }) {
     const { path, name, uri } = readSource(source);
     const [from, registry] = [await scopeOfPath(services, path), await getNamedScope(services, target.registry, 'registry')];
     const asSeenThere: Services = { ...services, address: { ...services.address, scope: from, byPath: true } };
     const targetName = target.name ?? name;
-    await requireToMakeVersions(services, registry, targetName);
     const make = (with_: Services) =>
       promote(
         with_,

@@ -17,11 +17,7 @@ export const newRegistryName = checkedBy((name) => {
 export const registryName = checkedBy(checkRegistryName);
 
 function checkRegistryName(name: string): void {
-  try {
-    checkWorkspaceName(name);
-  } catch (error) {
-    throw invalidParameter((error as Error).message.replace(/^Workspace/, 'Registry'));
-  }
+  checkWorkspaceName(name, 'Registry');
 }
 
 const VISIBILITIES = ['PRIVATE', 'ORGANIZATION', 'PUBLIC'] as const;
