@@ -5,7 +5,7 @@ import { operations } from './operations.ts';
 const operationNames = operations.map(({ name }) => name);
 const PARTS = [
   ...['startup', 'memory', 'throughput', ...operationNames],
-  ...['resolve-shared', 'large-promotion', 'artifacts', ...artifactRows, 'artifact-memory'],
+  ...['resolve-shared', 'login', 'large-promotion', 'artifacts', ...artifactRows, 'artifact-memory'],
 ];
 
 const HELP = `Measures our server against the stock mlflow server, side by side. Needs a build (npm run build) and Linux.
@@ -14,7 +14,7 @@ Usage: npm run bench -- [options]
 
   --only LIST        startup, memory, throughput (all operations), or operations by name:
                      ${operationNames.join(', ')};
-                     resolve-shared, large-promotion (2 GiB);
+                     resolve-shared, login (AUTH on against off), large-promotion (2 GiB);
                      artifacts (all rows), or rows by name: ${artifactRows.join(', ')};
                      artifact-memory
                      [everything]
@@ -31,6 +31,7 @@ export type Options = {
   memory: boolean;
   operations: string[];
   resolveShared: boolean;
+  login: boolean;
   largePromotion: boolean;
   artifacts: string[];
   artifactMemory: boolean;
@@ -45,7 +46,7 @@ export type Options = {
 export function readOptions(): Options {
   const { values } = parseArgs({
     options: {
-      only: { type: 'string', default: 'startup,memory,throughput,resolve-shared,large-promotion,artifacts,artifact-memory' },
+      only: { type: 'string', default: 'startup,memory,throughput,resolve-shared,login,large-promotion,artifacts,artifact-memory' },
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '2' },
       connections: { type: 'string', default: '16' },
@@ -72,6 +73,7 @@ export function readOptions(): Options {
     memory: parts.includes('memory'),
     operations: parts.includes('throughput') ? operationNames : operationNames.filter((name) => parts.includes(name)),
     resolveShared: parts.includes('resolve-shared'),
+    login: parts.includes('login'),
     largePromotion: parts.includes('large-promotion'),
     artifacts: parts.includes('artifacts') ? artifactRows : artifactRows.filter((name) => parts.includes(name)),
     artifactMemory: parts.includes('artifact-memory'),

@@ -6,11 +6,13 @@ import { promisify } from 'node:util';
 import { atEnd, cleanUp, cleanUpOnSignals, isEnding } from '../compat/servers/clean-up.ts';
 import { openDatabases } from '../compat/servers/postgres.ts';
 import { ensureVenv, findPython } from '../compat/servers/venv.ts';
+import { tableOfLookUps } from './aliases.ts';
 import { gatesOfArtifactMemory, measureArtifactMemory, tableOfArtifactMemory } from './artifact-memory.ts';
 import { ARTIFACT_CONNECTIONS, gatesOfArtifacts, measureArtifacts, tableOfArtifacts } from './artifacts.ts';
+import { gatesOfLogin, measureLogin } from './login.ts';
 import { readOptions } from './options.ts';
 import { format, printGates, printTable } from './report.ts';
-import { gatesOfLargePromotion, gatesOfResolving, measureLargePromotion, measureResolving, tableOfResolving } from './sharing.ts';
+import { gatesOfLargePromotion, gatesOfResolving, measureLargePromotion, measureResolving } from './sharing.ts';
 import { gatesOfStarts, measureStarts, rowsOfStarts } from './starts.ts';
 import { gatesOfThroughput, measureCeiling, measureThroughput, rowsOfThroughput } from './throughput.ts';
 
@@ -55,11 +57,12 @@ async function main(): Promise<boolean> {
   }
 
   const resolving = options.resolveShared ? await measureResolving(site, options) : [];
-  if (resolving.length > 0) {
+  const login = options.login ? await measureLogin(site, options) : [];
+  for (const lookUps of [resolving, login].filter(({ length }) => length > 0)) {
     console.log(
       `\nThe version of an alias, ${options.connections} connections, ${options.rounds} rounds of ${options.seconds} s in alternation, medians`,
     );
-    printTable(['spelling', 'req/s', 'p50 ms', 'CPU ms/req', 'CPU over local', 'time over local'], tableOfResolving(resolving));
+    printTable(['way', 'req/s', 'p50 ms', 'CPU ms/req', 'CPU over first', 'time over first'], tableOfLookUps(lookUps));
   }
   const largePromotion = options.largePromotion ? await measureLargePromotion(site) : undefined;
   if (largePromotion) {
@@ -85,6 +88,7 @@ async function main(): Promise<boolean> {
     ...gatesOfStarts(starts, options),
     ...gatesOfThroughput(throughput, options.connections),
     ...gatesOfResolving(resolving),
+    ...gatesOfLogin(login),
     ...(largePromotion ? gatesOfLargePromotion(largePromotion) : []),
     ...gatesOfArtifacts(artifacts),
     ...(artifactMemory ? gatesOfArtifactMemory(artifactMemory) : []),
@@ -98,7 +102,7 @@ async function main(): Promise<boolean> {
   const { postgres: _, ...kept } = options;
   await writeFile(
     file,
-    `${JSON.stringify({ ...about, options: kept, starts, ceiling, throughput, resolving, largePromotion, artifacts, artifactMemory, gates }, null, 2)}\n`,
+    `${JSON.stringify({ ...about, options: kept, starts, ceiling, throughput, resolving, login, largePromotion, artifacts, artifactMemory, gates }, null, 2)}\n`,
   );
   console.log(`Written to ${path.relative(process.cwd(), file)}`);
   return gates.every(({ pass }) => pass);

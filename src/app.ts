@@ -11,7 +11,7 @@ import { endpoints } from './endpoints.ts';
 import { MlflowError } from './platform/errors.ts';
 import { serveEndpoints } from './platform/http/mount.ts';
 import type { SecuritySettings } from './platform/http/security.ts';
-import { addressModel } from './registry/address-model.ts';
+import { addressModel, teachDottedName } from './registry/address-model.ts';
 import { addressScope, refuseTracking, takeBasePath, UNNAMED } from './scopes/addressing.ts';
 import { emptied } from './scopes/entity.ts';
 
@@ -40,12 +40,13 @@ export function createApp({
   const onceUndone: Services['onceUndone'] = (work) => work(db);
   return serveEndpoints<Services>(endpoints, {
     log,
-    security,
+    security: access === null ? security : { ...security, ownPagesOnly: true },
     changer,
     follower: followerOf(audit),
     failed: audit && authentication && refusalsTo({ db, audit, log, recognise: (req) => authentication.authenticate(req) }),
     takeBasePath,
     readdress: addressModel,
+    explain: teachDottedName,
     services: async (req, endpoint) => {
       const servicesFor = async (caller: Caller): Promise<Services> => {
         const address = endpoint.scoped === false ? UNNAMED : await addressScope({ db, caller }, req);

@@ -4,7 +4,7 @@ import { startTestServer } from './helpers/server.ts';
 import { sharing } from './helpers/trained.ts';
 
 const server = await startTestServer();
-const { seedRegistry, seedWorkspace, train, promote } = sharing(server);
+const { seedRegistry, seedWorkspace, from, train, promote } = sharing(server);
 
 const compare = (scope: string, left: unknown, right: unknown) =>
   server.get(`/api/1.0/${scope}/models/fraud/versions:compare`, { left: String(left), right: String(right) });
@@ -68,6 +68,26 @@ describe('GET …/versions:compare', () => {
     });
     const same = (await compare(`registries/${registry}`, 2, 3).expect(200)).body;
     expect(same).toMatchObject({ same_files: true, params: nothing, metrics: nothing, files: nothing, requirements: nothing });
+  });
+
+  it("compares the runs' last values, of which clients give a logged model those of step 0 only", async () => {
+    const dev = await seedWorkspace();
+    const as = from(dev);
+    for (const last of [0.8, 0.9]) {
+      const { runId, experiment } = await train(dev, { metrics: { auc: last } });
+      const { info } = (await as.post('logged-models', { experiment_id: experiment, name: 'model', source_run_id: runId }).expect(200)).body
+        .model;
+      await as
+        .post('runs/log-batch', { run_id: runId, metrics: [{ key: 'auc', value: 0.1, timestamp: 1, step: 0, model_id: info.model_id }] })
+        .expect(200);
+      await as.put(`${info.artifact_uri.replace('mlflow-artifacts:/', '')}/MLmodel`, '{}');
+      await as.post('registered-models/create', { name: 'scored' });
+      await as
+        .post('model-versions/create', { name: 'scored', source: `models:/${info.model_id}`, model_id: info.model_id, run_id: runId })
+        .expect(200);
+    }
+    const { body } = await server.get(`/api/1.0/workspaces/${dev}/models/scored/versions:compare`, { left: '1', right: '2' }).expect(200);
+    expect(body.metrics.changed).toEqual([{ name: 'auc', left: 0.8, right: 0.9 }]);
   });
 
   it('says nothing of what a version elsewhere does not have', async () => {

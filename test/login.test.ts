@@ -59,6 +59,13 @@ describe('who calls', () => {
   });
 });
 
+it('lets pages of this server write, and those of another port of the machine only while login is off (F6)', async () => {
+  const from = (origin: string) => admin.post('registered-models/create', { name: `page-${origin.length}` }).set('Origin', origin);
+  expect((await from(server.url)).status).toBe(200);
+  expect((await from('http://localhost:1')).status).toBe(403);
+  expect((await from('http://127.0.0.1:65000')).status).toBe(403);
+});
+
 describe('what a caller may do', () => {
   it('may do nothing without a grant, and is not told what there is', async () => {
     const stranger = await server.as('stranger');

@@ -65,6 +65,12 @@ describe('a mounted name', () => {
     expect((await fromRegistry.expect(200)).body.model_version.name).toBe(`${workspace}.fraud`);
   });
 
+  it('is told of by its own name where a version is not there', async () => {
+    const { prod } = await seedMounted();
+    const { status, body } = await prod.get('model-versions/get', { name: 'fraud', version: '7' });
+    expect([status, body.message]).toEqual([404, 'Model Version (name=fraud, version=7) not found']);
+  });
+
   it("is another workspace's own model there, or nothing", async () => {
     const { workspace, prod } = await seedMounted();
     const [dev, other] = [await seedWorkspace(), await seedWorkspace()];

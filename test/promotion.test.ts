@@ -207,6 +207,8 @@ describe('promotion by the stock call copy_model_version', () => {
     const [first, second, devName] = [await seedRegistry(), await seedRegistry(), await seedWorkspace()];
     const { dev, runId } = await seedTrained(devName);
     await copyModelVersion(dev, { name: 'fraud', version: '1' }, `${first}.fraud`);
+    await dev.post('registered-models/alias', { name: `${first}.fraud`, alias: 'approved', version: '1' }).expect(200);
+    await dev.post('model-versions/set-tag', { name: `${first}.fraud`, version: '1', key: 'risk', value: 'low' }).expect(200);
     await dev.delete('runs/delete', {});
     const reply = await copyModelVersion(from('default'), { name: `${first}.fraud`, version: '1' }, `${second}.fraud`);
     expect([reply.status, reply.body.model_version.source]).toEqual([200, `models:/${first}.fraud/1`]);
@@ -214,8 +216,11 @@ describe('promotion by the stock call copy_model_version', () => {
     expect(body.snapshot).toMatchObject({
       source: { registry: first, name: 'fraud' },
       run: { info: { run_id: runId } },
-      derived_from: { snapshot: { source: { workspace: devName } } },
+      // As it was in the registry between, whatever is done to it later.
+      source_version: { name: 'fraud', version: '1', aliases: ['approved'] },
+      derived_from: { snapshot: { source: { workspace: devName }, source_version: { aliases: ['champion'] } } },
     });
+    expect(body.snapshot.source_version.tags).toContainEqual({ key: 'risk', value: 'low' });
     const tags = reply.body.model_version.tags.filter(({ key }: { key: string }) => key === 'mlflow.promotion.source_workspace');
     expect(tags).toEqual([{ key: 'mlflow.promotion.source_workspace', value: first }]);
   });
@@ -365,10 +370,13 @@ describe('a promotion that cannot be', () => {
     ['models:/fraud@nobody', 400],
     ['models:/elsewhere.fraud/1', 404],
     ['runs:/00000000000000000000000000000000/model', 400],
-  ])('of %s leaves no model behind', async (source, status) => {
+    ['runs:/00000000000000000000000000000000/model', 404, { run_id: '0'.repeat(32) }],
+    ['models:/fraud/1', 400, { tags: [{ key: 'mlflow.promotion.version', value: 'seven' }] }],
+    ['', 400],
+  ])('of %s leaves no model behind', async (source, status, body = {}) => {
     const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
     await seedTrained(devName);
-    const { reply, left } = await promoteFrom(devName, registry, source);
+    const { reply, left } = await promoteFrom(devName, registry, source, body);
     expect([reply.status, left.status]).toEqual([status, 404]);
   });
 

@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { startServerWithLogin } from './helpers/login.ts';
 import { freshName, seedModel } from './helpers/seed.ts';
 import { startTestServer } from './helpers/server.ts';
+import { sharing } from './helpers/trained.ts';
 
 const server = await startTestServer();
+const { seedWorkspace, from, train } = sharing(server);
 const REGISTRIES = '/api/1.0/registries';
+const KINDS = { sqlstate: 'KAM00', error_class: 'INVALID_PARAMETER_VALUE' };
 
 const create = (name: string, settings: object = {}) => server.post(REGISTRIES, { name, ...settings });
 async function seedRegistry(): Promise<string> {
@@ -237,6 +241,177 @@ describe('a base path', () => {
     );
     expect(statuses).toEqual([404, 404, 404, 400]);
   });
+
+  it.each([
+    ['/registries/Bad_Name', 'Registry'],
+    ['/workspaces/Bad_Name', 'Workspace'],
+  ])('%s is told of as what it names', async (base, noun) => {
+    const { body } = await server.get(`${base}/api/2.0/mlflow/registered-models/search`);
+    expect(body.message).toMatch(new RegExp(`^${noun} name 'Bad_Name' must match`));
+    expect((await server.get(`/api/1.0${base}/models`)).body.message).toBe(body.message);
+  });
+
+  it('may have slashes too many, in front of it and up to the end of the path, and then is one path', async () => {
+    const registry = await seedRegistry();
+    await seedModel(server, 0, `${registry}.m`);
+    for (const path of [
+      `//registries//${registry}/api/2.0/mlflow/registered-models/get`,
+      `/registries/${registry}//api//2.0///mlflow//registered-models//get`,
+      `//registries/${registry}/ajax-api//2.0/mlflow/registered-models/get`,
+    ])
+      expect((await fetch(`${server.url}${path}?name=m`)).status).toBe(200);
+    expect((await fetch(`${server.url}//api//1.0//registries//${registry}`)).status).toBe(200);
+    expect((await fetch(`${server.url}//api//2.0//nothing`)).status).toBe(404);
+  });
+
+  it('does not take slashes out of the paths of artifacts', async () => {
+    const at = (path: string) => fetch(`${server.url}${path}`, { method: 'PUT', body: 'x' });
+    const doubled = await at('/api/2.0/mlflow-artifacts/artifacts/some//file');
+    expect([doubled.status, await doubled.text()]).toEqual([400, expect.stringContaining("an empty or '.' segment")]);
+    expect((await at('/api/2.0/mlflow-artifacts/artifacts//file')).status).toBe(400);
+    expect((await at('//api/2.0//mlflow-artifacts//artifacts/some/file')).status).toBe(200);
+  });
+
+  it.each(['?registry=shared', '?registry=shared/'])('that is a query %s is refused with the right one', async (base) => {
+    for (const target of ['/api/2.0/mlflow/registered-models/search', '/ajax-api/2.0/mlflow/registered-models/search']) {
+      for (const method of ['GET', 'POST']) {
+        const reply = await fetch(`${server.url}/${base}${target}`, { method });
+        expect([reply.status, await reply.json()]).toEqual([
+          400,
+          { error_code: 'INVALID_PARAMETER_VALUE', message: expect.stringContaining('/registries/<registry>'), ...KINDS },
+        ]);
+      }
+    }
+    expect((await fetch(`${server.url}/${base}`)).status).toBe(200);
+  });
+});
+
+describe('a version of a workspace that a base path names', () => {
+  const ARTIFACTS = '/api/2.0/mlflow-artifacts/artifacts';
+
+  it.each([
+    ['by base path', (workspace: string) => ({ base: `/workspaces/${workspace}`, name: 'fraud' })],
+    [
+      'by its dotted name below a registry',
+      (workspace: string, registry: string) => ({ base: `/registries/${registry}`, name: `${workspace}.fraud` }),
+    ],
+  ])('%s has files that are found from everywhere', async (_, spell) => {
+    const [registry, dev, prod] = [await seedRegistry(), await seedWorkspace(), await seedWorkspace()];
+    await train(dev, { files: { MLmodel: 'the model' } });
+    const { base, name } = spell(dev, registry);
+    const uriAt = async (base: string, name: string) =>
+      (await server.get(`${base}/api/2.0/mlflow/model-versions/get-download-uri`, { name, version: '1' }).expect(200)).body
+        .artifact_uri as string;
+    const uri = await uriAt(base, name);
+    const bare = (await from(dev).get('model-versions/get-download-uri', { name: 'fraud', version: '1' })).body.artifact_uri;
+    expect(bare).toMatch(/^mlflow-artifacts:\/registered-models\/\d+\/versions\/1$/);
+    expect(uri).toBe(bare.replace(':/', `:/workspaces/${dev}/`));
+    const path = uri.replace('mlflow-artifacts:/', '');
+    for (const tracking of ['', `/workspaces/${dev}`, `/workspaces/${prod}`, `/registries/${registry}`]) {
+      const listed = await server.get(`${tracking}${ARTIFACTS}`, { path });
+      expect(listed.body.files.map((file: { path: string }) => file.path)).toContain('MLmodel');
+      expect(await (await fetch(`${server.url}${tracking}${ARTIFACTS}/${path}/MLmodel`)).text()).toBe('the model');
+    }
+    expect((await from(prod).download(`${path}/MLmodel`)).status).toBe(200);
+  });
+
+  it('has them under its own name only, and nobody writes there', async () => {
+    const [dev, prod] = [await seedWorkspace(), await seedWorkspace()];
+    await train(dev);
+    const { artifact_uri: uri } = (await from(dev).get('model-versions/get-download-uri', { name: 'fraud', version: '1' })).body;
+    const path = uri.replace('mlflow-artifacts:/', '');
+    expect((await from(prod).download(`${path}/MLmodel`)).status).toBe(404);
+    expect((await from(prod).download(`workspaces/${prod}/${path}/MLmodel`)).status).toBe(404);
+    for (const workspace of [dev, prod]) {
+      for (const method of ['PUT', 'DELETE']) {
+        const reply = await fetch(`${server.url}${ARTIFACTS}/workspaces/${dev}/${path}/MLmodel`, {
+          method,
+          headers: { 'X-MLFLOW-WORKSPACE': workspace },
+          ...(method === 'PUT' && { body: 'x' }),
+        });
+        expect([reply.status, (await reply.json()).error_code]).toEqual([403, 'PERMISSION_DENIED']);
+      }
+    }
+  });
+
+  it('is read by who may read the model, with login on', async () => {
+    const { admin, as } = await startServerWithLogin();
+    const [dev, prod] = [freshName('ws'), freshName('ws')];
+    for (const name of [dev, prod]) await admin.post('/api/3.0/mlflow/workspaces', { name }).expect(201);
+    const { experiment_id } = (await admin.post('experiments/create', { name: 'e' }, dev).expect(200)).body;
+    const { info } = (await admin.post('runs/create', { experiment_id }, dev).expect(200)).body.run;
+    await admin.put(`${ARTIFACTS}/${info.artifact_uri.replace('mlflow-artifacts:/', '')}/model/MLmodel`, '"the model"', dev).expect(200);
+    await admin.post('registered-models/create', { name: 'fraud' }, dev).expect(200);
+    await admin
+      .post('model-versions/create', { name: 'fraud', source: `runs:/${info.run_id}/model`, run_id: info.run_id }, dev)
+      .expect(200);
+    const below = `/workspaces/${dev}/api/2.0/mlflow/model-versions/get-download-uri`;
+    const { artifact_uri: uri } = (await admin.get(below, { name: 'fraud', version: '1' }).expect(200)).body;
+    const path = uri.replace('mlflow-artifacts:/', '');
+    const inProd = { scope: prod, type: 'workspace', permission: 'MANAGE' };
+    const reader = await as('ann', inProd, { scope: dev, type: 'registered_model', pattern: 'fraud', permission: 'READ' });
+    const stranger = await as('bob', inProd, { scope: dev, type: 'registered_model', pattern: 'other', permission: 'MANAGE' });
+    expect((await reader.get(`${ARTIFACTS}/${path}/MLmodel`, {}, prod)).status).toBe(200);
+    expect((await reader.get(ARTIFACTS, { path }, prod)).body.files).toHaveLength(1);
+    expect((await stranger.get(`${ARTIFACTS}/${path}/MLmodel`, {}, prod)).status).toBe(404);
+    expect((await stranger.get(ARTIFACTS, { path }, prod)).body).toEqual({});
+    for (const caller of [reader, stranger]) expect((await caller.put(`${ARTIFACTS}/${path}/MLmodel`, 'x', prod)).status).toBe(403);
+  });
+});
+
+describe('what is not there is told of by the name it was asked for', () => {
+  it.each([
+    ['registered-models/get', {}],
+    ['registered-models/alias', { alias: 'champion' }],
+    ['registered-models/alias', { alias: 'latest' }],
+    ['model-versions/get', { version: '1' }],
+    ['model-versions/get-download-uri', { version: '1' }],
+    ['registered-models/get-latest-versions', {}],
+  ])('%s %o', async (target, query) => {
+    const registry = await seedRegistry();
+    const { status, body } = await server.get(target, { name: `${registry}.nothing`, ...query });
+    expect([status, body.message]).toEqual([404, expect.stringContaining(`${registry}.nothing`)]);
+    const bare = await server.get(`/registries/${registry}/api/2.0/mlflow/${target}`, { name: 'nothing', ...query });
+    expect(bare.body).toEqual({ ...body, message: body.message.replace(`${registry}.`, '') });
+  });
+
+  it('also the latest version of a model that has none, what is written, and what is made of a source', async () => {
+    const [registry, workspace] = [await seedRegistry(), await seedWorkspace()];
+    const name = `${registry}.fraud`;
+    const refused = await server.post('model-versions/create', { name, source: 's3://b/m' });
+    expect(refused.body.message).toBe(`Registered Model with name=${name} not found`);
+    expect((await server.delete('registered-models/delete', { name })).body.message).toBe(`Registered Model with name=${name} not found`);
+    await seedModel(server, 0, name);
+    expect((await server.get('registered-models/alias', { name, alias: 'latest' })).body.message).toBe(
+      `Latest version not found for model ${name}.`,
+    );
+    await server.patch('registered-models/update', { name, description: 'kept' }).expect(200);
+    // The source is the workspace's own of the same name.
+    const copied = await from(workspace).post('model-versions/create', { name, source: 'models:/fraud/1' });
+    expect(copied.body.message).toBe('Registered Model with name=fraud not found');
+    const dotted = await from(workspace).post('model-versions/create', { name, source: `models:/${name}/7` });
+    expect(dotted.body.message).toBe(`Model Version (name=${name}, version=7) not found`);
+  });
+});
+
+describe('a registry and a dot', () => {
+  it.each(['', '.', '..'])("with '%s' behind it names no model", async (rest) => {
+    const [registry, mine] = [await seedRegistry(), await seedModel(server, 1)];
+    const name = `${registry}.${rest}`;
+    for (const reply of [
+      await server.post('registered-models/create', { name }),
+      await server.post('model-versions/create', { name, source: `models:/${mine}/1` }),
+      await server.post('registered-models/rename', { name: mine, new_name: name }),
+      await server.post(`/registries/${registry}/api/2.0/mlflow/registered-models/create`, { name }),
+    ])
+      expect([reply.status, reply.body.message]).toEqual([400, expect.stringContaining(`Write '${registry}.<model>'`)]);
+    expect((await server.get('registered-models/get', { name: `${freshName('none')}.` })).status).toBe(404);
+  });
+
+  it('is an ordinary name where there is no such registry', async () => {
+    const name = `${freshName('none')}.`;
+    expect((await server.post('registered-models/create', { name })).status).toBe(200);
+  });
 });
 
 describe('a spelling that clients mis-resolve is answered with the right one', () => {
@@ -246,6 +421,27 @@ describe('a spelling that clients mis-resolve is answered with the right one', (
     const reply = await server.post('registered-models/get-latest-versions', { name: registry, stages: [stage] });
     expect([reply.status, reply.body.error_code]).toEqual([400, 'INVALID_PARAMETER_VALUE']);
     expect(reply.body.message).toContain(`models:/${registry}.fraud`);
+  });
+
+  it('the stage models, of models:/<registry>/models/fraud/versions/1', async () => {
+    const registry = await seedRegistry();
+    const { body } = await server.post('registered-models/get-latest-versions', { name: registry, stages: ['models'] });
+    expect(body.message).toContain(`'models:/${registry}.<model>/1'`);
+    expect(body.message).not.toContain(`${registry}.models`);
+  });
+
+  it.each([':', '/'])('the name <registry>%sfraud', async (sign) => {
+    const registry = await seedRegistry();
+    const stock = (name: string) => `Invalid model name '${name}'. Names cannot contain '/' or ':'.`;
+    for (const first of [registry, freshName('none'), 'default']) {
+      const name = `${first}${sign}fraud`;
+      const lesson = first === registry ? ` A model of a registry is written '${registry}.fraud'.` : '';
+      for (const reply of [
+        await server.get('registered-models/alias', { name, alias: 'champion' }),
+        await server.post('registered-models/create', { name }),
+      ])
+        expect([reply.status, reply.body.message]).toEqual([400, stock(name) + lesson]);
+    }
   });
 
   it('and leaves others as they are', async () => {

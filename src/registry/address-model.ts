@@ -1,7 +1,7 @@
 import { mayEnter } from '../access/grants.ts';
 import type { Services } from '../endpoint.ts';
 import { run, statement } from '../platform/db/database.ts';
-import { invalidParameter, type MlflowError } from '../platform/errors.ts';
+import { invalidParameter, MlflowError } from '../platform/errors.ts';
 import type { Scope } from '../scopes/entity.ts';
 import { findScope, getNamedScope } from '../scopes/store.ts';
 import { scopeOfPath } from './asset-scope.ts';
@@ -93,6 +93,7 @@ export async function addressModel(
   const { workspace, registry } = input;
   if (typeof workspace === 'string') return addressInPath(services, endpoint, { ...input, workspace, name });
   if (registry !== undefined) return null;
+  if (CREATES.includes(endpoint.op)) await refuseNameless(services, name);
   const readsWorkspaces = endpoint.effect === 'read' && services.address.scope.kind === 'registry';
   const named = await readModelName(services, name, readsWorkspaces);
   if (!named) return null;
@@ -102,7 +103,45 @@ export async function addressModel(
     services: { ...services, scope },
     input: { ...withAliasThere(input, words), [field]: named.name },
     answer: <Output>(output: Output) => inWords(output, words),
+    // That of a new version may be about its source, which has a name of its own.
+    refusal: (error: unknown) => (endpoint.op === 'model_version.create' ? error : refusalInWords(error, named)),
   };
+}
+
+const CREATES = ['registered_model.create', 'model_version.create'];
+
+/** Throws INVALID_PARAMETER_VALUE for `<registry>.` with nothing behind the dot that can name a model: it would be a model of the workspace. */
+export async function refuseNameless({ db, caller }: Pick<Services, 'db' | 'caller'>, name: string): Promise<void> {
+  const [, first = ''] = /^([^.:]+)\.{1,3}$/.exec(name) ?? [];
+  const scope = first === '' ? null : await findScope(db, first);
+  if (scope?.kind !== 'registry' || !mayEnter(caller, scope)) return;
+  throw invalidParameter(
+    `'${name}' names no model of registry '${first}': a name must follow the dot. Write '${first}.<model>', for example '${first}.fraud'.`,
+  );
+}
+
+/** What is told of a model that is not there, with the name it was asked for by. */
+function refusalInWords(error: unknown, { name, words }: NamedModel): unknown {
+  if (!(error instanceof MlflowError) || error.code !== 'RESOURCE_DOES_NOT_EXIST') return error;
+  const told = ['name=# not found', '(name=#, version=', 'for model #.'].reduce(
+    (message, form) =>
+      message.replace(
+        form.replace('#', () => name),
+        () => form.replace('#', () => words.nameOf(name)),
+      ),
+    error.message,
+  );
+  return told === error.message ? error : new MlflowError(error.code, told, error.status, error.kind);
+}
+
+/** To the refusal of a name like `<registry>/<model>` or `<registry>:<model>` it adds how that is written (mission 2.2, rule 5). */
+export async function teachDottedName({ db, caller }: Pick<Services, 'db' | 'caller'>, error: unknown): Promise<unknown> {
+  if (!(error instanceof MlflowError)) return error;
+  const [, first, rest] = /^Invalid model name '([^'/:]+)[/:]([^'/:]+).*'\. Names cannot contain/s.exec(error.message) ?? [];
+  if (first === undefined) return error;
+  const scope = await findScope(db, first);
+  if (scope?.kind !== 'registry' || !mayEnter(caller, scope)) return error;
+  return invalidParameter(`${error.message} A model of a registry is written '${first}.${rest}'.`);
 }
 
 /** For a path below `/workspaces/<workspace>/models/<name>`: where that is a mount the answer is the registry's, in the registry's words. */
@@ -118,6 +157,7 @@ async function addressInPath(
     services,
     input: { ...withAliasThere(input, named.words), registry: named.scope.name, name: named.name },
     answer: <Output>(output: Output) => output,
+    refusal: (error: unknown) => error,
   };
 }
 
@@ -135,7 +175,9 @@ export const aliasThere = (alias: string, { aliasMap }: Words): string =>
 export async function refuseModelAsStage({ db }: Pick<Services, 'db'>, name: string, stages: string[]): Promise<void> {
   const stage = stages.find((stage) => !STAGE_NAMES.includes(stage.toLowerCase()));
   if (stage === undefined || (!stage.includes('@') && (await findScope(db, name))?.kind !== 'registry')) return;
-  const [model = '', alias] = stage.split('@', 2);
+  const [first = '', alias] = stage.split('@', 2);
+  // Of models:/<registry>/models/<model>/versions/1 the client sends no more than this.
+  const model = first === 'models' ? '<model>' : first;
   throw invalidParameter(
     `Invalid Model Version stage: '${stage}'. A model of a registry is written with a dot: 'models:/${name}.${model}${alias === undefined ? '/1' : `@${alias}`}' ` +
       `where you wrote 'models:/${name}/${stage}'. Of model '${name}' itself an alias is 'models:/${name}@champion'.`,

@@ -23,6 +23,6 @@ export async function scopeOfPath(
 
 async function named(services: Pick<Services, 'db' | 'caller'>, name: string, kind: Scope['kind']): Promise<Scope> {
   if (kind === 'workspace' && name === DEFAULT_SCOPE.name) return DEFAULT_SCOPE;
-  checkWorkspaceName(name);
+  checkWorkspaceName(name, kind === 'registry' ? 'Registry' : 'Workspace');
   return getNamedScope(services, name, kind);
 }

@@ -1,22 +1,29 @@
 import { parseArgs } from 'node:util';
 import { destroyDataDir, makeDataDir, startServer } from '../helpers/process.ts';
+import { makeCallers } from './callers.ts';
 import { runFuzz } from './run-fuzz.ts';
 
-const { values } = parseArgs({ options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string' } } });
+const ADMIN_PASSWORD = 'correct horse battery';
+
+const { values } = parseArgs({
+  options: { requests: { type: 'string', default: '100000' }, seed: { type: 'string' }, login: { type: 'boolean', default: false } },
+});
 const requests = Number(values.requests);
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
-print(`${requests} requests, seed ${seed}`);
+print(`${requests} requests, seed ${seed}, login ${values.login ? 'on' : 'off'}`);
 const dataDir = await makeDataDir();
 const server = await startServer(dataDir, [], {
   MLFLOW_WEBHOOK_ALLOWED_SCHEMES: 'http,https',
   MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS: 'true',
   MLFLOW_WEBHOOK_REQUEST_TIMEOUT: '1',
+  ...(values.login && { AUTH: 'on', ADMIN_PASSWORD }),
 });
+const authorizations = values.login ? await makeCallers(server.url, ADMIN_PASSWORD) : [undefined];
 const began = Date.now();
-const { statuses, findings } = await runFuzz({ url: server.url, requests, seed, secrets: [dataDir, process.cwd()] });
+const { statuses, findings } = await runFuzz({ url: server.url, requests, seed, secrets: [dataDir, process.cwd()], authorizations });
 const seconds = (Date.now() - began) / 1000;
 server.kill('SIGTERM');
 const exitCode = await server.exited;

@@ -23,6 +23,8 @@ export type Wiring<Services> = {
   takeBasePath(req: IncomingMessage): void;
   /** For an endpoint with `model`: null, or what the request is about when its input names another scope. Rejects with an MlflowError. */
   readdress(services: Services, endpoint: Declared, input: Record<string, unknown>): Promise<Readdressed<Services> | null>;
+  /** The error to answer with for input that an endpoint with `model` refused: the same, or one that says more. */
+  explain(services: Services, error: unknown): Promise<unknown>;
   /** Null while everybody may do everything. */
   login: {
     /** For what no endpoint answers: rejects for a caller who is not known, so that it does not tell which paths there are. */
@@ -51,11 +53,16 @@ export type Wiring<Services> = {
     | null;
 };
 
-/** The services and input to go on with, and how the output is said in the words of the request. */
-type Readdressed<Services> = { services: Services; input: Record<string, unknown>; answer<Output>(output: Output): Output };
+/** The services and input to go on with, and how the output, or an error, is said in the words of the request. */
+type Readdressed<Services> = {
+  services: Services;
+  input: Record<string, unknown>;
+  answer<Output>(output: Output): Output;
+  refusal(error: unknown): unknown;
+};
 
-/** How far a request got before it failed. */
-type Reached<Services> = { context: Services | null; input: Record<string, unknown> };
+/** How far a request got before it failed; `subject` is null until its input was read. */
+type Reached<Services> = { context: Services | null; input: Record<string, unknown>; subject: Readdressed<Services> | null };
 
 type Listener = (req: IncomingMessage, res: ServerResponse, path: string, params: Record<string, string>) => void;
 
@@ -83,6 +90,7 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
       }
     }
   }
+  const collapse = collapserOf([...allowed.keys()]);
   const recognise = async (req: IncomingMessage): Promise<void> => {
     await wiring.login?.recognise(req).catch(async (error: unknown) => {
       await wiring.failed?.(null, null, req, error);
@@ -106,15 +114,16 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
   });
 
   return (req, res) => {
-    // Java's client makes `//api/...` of a base URL with a trailing slash.
     wiring.takeBasePath(req);
     res.setHeader('X-Request-Id', nameRequest(req));
-    if (req.url?.startsWith('//')) req.url = req.url.replace(/^\/+/, '/');
+    // Clients make `//api/...` of a base URL with a trailing slash. All that follows sees the one path this stands for.
+    if (req.url?.includes('//')) req.url = collapse(req.url);
     const path = pathOf(req);
     const methods = allowed.get(path);
     // A browser's question before a request of another origin is answered by the guard, without this.
     if (req.method === 'OPTIONS' && methods && !req.headers['access-control-request-method']) res.setHeader('Allow', allowOf(methods));
     if (guard(req, res, path)) return;
+    if (path === '/' && BASE_WITH_QUERY.test(req.url ?? '')) return replyError(queryInBase(req.url ?? ''), req, res, wiring.log);
     const method = req.method === 'HEAD' ? 'GET' : (req.method ?? 'GET');
     const listener = direct.get(`${method} ${path}`);
     if (listener) return listener(req, res, path, {});
@@ -130,6 +139,35 @@ function nameRequest(req: IncomingMessage): string {
   req.headers['x-request-id'] = id;
   return id;
 }
+
+/** Makes one slash of several in the path of a URL, but leaves what a `*name` of a pattern stands for: there they are part of a name. */
+function collapserOf(patterns: string[]): (url: string) => string {
+  const kept = patterns
+    .filter((pattern) => pattern.includes('*'))
+    .map((pattern) =>
+      pattern
+        .replace(/\*.*/, '')
+        .replaceAll('.', '\\.')
+        .replace(/\/(?=.)/g, '/+')
+        .replace(/:\w+/g, '[^/]+'),
+    )
+    .map((fixed) => new RegExp(`^${fixed}`));
+  return (url) => {
+    const path = /^[^?]*/.exec(url)?.[0] ?? '';
+    const fixed = kept.map((pattern) => pattern.exec(path)?.[0]).find((match) => match !== undefined) ?? path;
+    return fixed.replace(/\/{2,}/g, '/') + url.slice(fixed.length);
+  };
+}
+
+// What a client makes of a base URL with a query: it hangs the path behind it.
+const BASE_WITH_QUERY = /^\/\?.*\/(?:ajax-)?api\/\d/s;
+
+const queryInBase = (url: string) =>
+  new MlflowError(
+    'INVALID_PARAMETER_VALUE',
+    `The address of the server that the client was given has a query ('${url.slice(1, url.search(/\/(?:ajax-)?api\/\d/)).slice(0, 100)}'), which cannot be: it swallows ` +
+      "the path. For a registry write <server>/registries/<registry> (MLFLOW_REGISTRY_URI), or name its models '<registry>.<model>'.",
+  );
 
 const isPattern = (path: string) => path.includes(':') || path.includes('*');
 
@@ -158,7 +196,9 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, wiring: Wiring<Se
       services: available,
       input,
       answer: <Output>(output: Output) => output,
+      refusal: (error: unknown) => error,
     };
+    reached.subject = subject;
     reached.context = subject.services;
     reached.input = subject.input;
     if (login === null) return subject;
@@ -200,6 +240,10 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, wiring: Wiring<Se
     if (follow) await follow({ ...context, input }, req, output);
     sendJson(res, endpoint.status ?? 200, answer(output));
   };
+  const inWordsOfRequest = async (error: unknown, { subject, context }: Reached<Services>): Promise<unknown> => {
+    if (subject) return subject.refusal(error);
+    return endpoint.model !== undefined && context ? wiring.explain(context, error).catch(() => error) : error;
+  };
   // What probes ask all the time would drown the rest.
   const level = endpoint.scoped === false ? 'debug' : 'info';
   return (req, res, path, params) => {
@@ -217,8 +261,9 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, wiring: Wiring<Se
         'request',
       );
     });
-    const reached: Reached<Services> = { context: null, input: {} };
-    answer(req, res, params, reached).catch(async (error: unknown) => {
+    const reached: Reached<Services> = { context: null, input: {}, subject: null };
+    answer(req, res, params, reached).catch(async (thrown: unknown) => {
+      const error = await inWordsOfRequest(thrown, reached);
       await failed?.(endpoint, reached.context && { ...reached.context, input: reached.input }, req, error);
       replyError(error, req, res, log);
     });

@@ -10,6 +10,8 @@ export type SecuritySettings = {
   allowedOrigins: string[];
   /** MLFLOW_SERVER_X_FRAME_OPTIONS: DENY, SAMEORIGIN or NONE. */
   frameOptions: string;
+  /** Of the pages of this machine only the server's own may write: with login on a page of another port is another's. */
+  ownPagesOnly?: boolean;
   /** MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE. */
   disabled: boolean;
 };
@@ -47,7 +49,9 @@ export function securityGuard(
     ...(frames !== '' && frames !== 'NONE' && { 'X-Frame-Options': frames }),
   });
   const mayAsk = (host: string) => (hosts.length > 0 ? hosts.some((pattern) => pattern.test(host)) : isLocalHost(host));
-  const mayWrite = (origin: string) => anyOrigin || isLocalOrigin(origin) || origins.some((pattern) => pattern.test(origin));
+  const isOwn = (origin: string, host: string | undefined) => URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+  const mayWrite = (origin: string, host: string | undefined) =>
+    anyOrigin || (settings.ownPagesOnly ? isOwn(origin, host) : isLocalOrigin(origin)) || origins.some((pattern) => pattern.test(origin));
   const mayRead = (origin: string) => anyOrigin || PLAIN_LOCAL_ORIGIN.test(origin) || settings.allowedOrigins.includes(origin);
 
   return (req, res, path) => {
@@ -64,7 +68,7 @@ export function securityGuard(
       if (mayRead(origin)) res.setHeader('Access-Control-Allow-Origin', anyOrigin ? '*' : origin);
       if (req.method === 'OPTIONS' && req.headers['access-control-request-method']) return answerPreflight(req, res, mayRead(origin));
       res.setHeader('Access-Control-Expose-Headers', '*');
-      if (/^\/(ajax-)?api\//.test(path) && /^(POST|PUT|DELETE|PATCH)$/.test(req.method ?? '') && !mayWrite(origin)) {
+      if (/^\/(ajax-)?api\//.test(path) && /^(POST|PUT|DELETE|PATCH)$/.test(req.method ?? '') && !mayWrite(origin, req.headers.host)) {
         log.warn({ origin }, 'refused a page of another origin; name it in MLFLOW_SERVER_CORS_ALLOWED_ORIGINS if it is yours');
         return refuse(res, 403, BLOCKED_ORIGIN);
       }

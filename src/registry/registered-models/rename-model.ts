@@ -1,6 +1,6 @@
 import type { Services } from '../../endpoint.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { readDottedName } from '../address-model.ts';
+import { readDottedName, refuseNameless } from '../address-model.ts';
 import type { RegisteredModelRow } from './entity.ts';
 import { renameRegisteredModel } from './store.ts';
 
@@ -13,6 +13,7 @@ export async function renameModel(
   name: string,
   newName: string,
 ): Promise<RegisteredModelRow> {
+  await refuseNameless({ db, caller }, newName);
   const dotted = await readDottedName({ db, address, caller }, newName, false);
   const target = dotted?.scope ?? address.scope;
   // A scope that is hidden from the caller is an emptied one here: it is told that there is no such model.
