@@ -10,16 +10,7 @@ import { selfOrAdmin } from '../users/self.ts';
 import { getUser } from '../users/store.ts';
 import { canGrant } from './can-grant.ts';
 import { fromOlder, olderPermission, toOlder } from './entity.ts';
-import {
-  addGrant,
-  changeGrant,
-  findGrant,
-  findModelType,
-  type Granted,
-  listGrantsOnScopes,
-  removeGrant,
-  setGrant,
-} from './store.ts';
+import { addGrant, changeGrant, findGrant, findModelType, type Granted, listGrantsOnScopes, removeGrant, setGrant } from './store.ts';
 
 // What clients of MLflow 2.5 to 3.10 send: each kind of thing has its own four calls.
 
