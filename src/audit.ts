@@ -5,12 +5,15 @@ import { redactorOf, subjectOf } from './access/audit/describe.ts';
 import { type NewEvent, type Subject, toKept } from './access/audit/event.ts';
 import type { Audit } from './access/audit/open.ts';
 import { originOf, triedName } from './access/audit/origin.ts';
+import { countFailedLogin } from './access/audit/sign-in.ts';
 import { type Caller, STRANGER } from './access/caller.ts';
+import { mayEnter } from './access/grants.ts';
 import { placeOf } from './artifacts/artifact-path.ts';
 import type { Services } from './endpoint.ts';
 import type { Db } from './platform/db/database.ts';
 import { MlflowError } from './platform/errors.ts';
 import type { AnyEndpoint } from './platform/http/mount.ts';
+import { nameOfScope } from './scopes/addressing.ts';
 import { findScope } from './scopes/store.ts';
 
 type Context = Services & { input: unknown };
@@ -34,8 +37,9 @@ async function countRead(
   req: IncomingMessage,
   output: unknown,
 ): Promise<void> {
-  const { path, registry } = context.input as { path?: unknown; registry?: unknown };
-  const place = endpoint.inWorkspace && typeof path === 'string' && path.startsWith('registries/') ? placeOf(path) : null;
+  const { path, artifact_path, registry } = context.input as { path?: unknown; artifact_path?: unknown; registry?: unknown };
+  // Of which scope a version is whose files are asked for by a path is found out later.
+  const place = endpoint.inWorkspace ? placeOf(String(path ?? artifact_path ?? '')) : null;
   if (context.scope.kind !== 'registry' && registry === undefined && place?.kind !== 'version') return;
   const { count: _, ...event } = eventOf(endpoint, context, req, await scopeOf(endpoint, context), { output });
   const read = { ...event, op: 'model_version.read', resource_type: 'model_version', input: null };
@@ -54,16 +58,11 @@ export const refusalsTo =
   async (endpoint: AnyEndpoint<Services> | null, context: Context | null, req: IncomingMessage, error: unknown): Promise<void> => {
     if (!(error instanceof MlflowError)) return;
     const op = endpoint?.op ?? 'none';
-    if (error.code === 'UNAUTHENTICATED') {
-      const actor = triedName(req);
-      const nothing = { scope: '', scope_id: null, resource_type: '', resource: '', version: '', input: null, before: null, after: null };
-      if (actor !== '') audit.count({ ...originOf(req, STRANGER), actor, via: 'none', op, outcome: 'UNAUTHENTICATED', ...nothing });
-      return;
-    }
-    const isHidden =
-      error.code === 'RESOURCE_DOES_NOT_EXIST' && endpoint?.effect === 'write' && (context === null || context.hidden === true);
-    if (endpoint === null || !(error.code === 'PERMISSION_DENIED' || isHidden)) return;
+    if (error.code === 'UNAUTHENTICATED') return countFailedLogin(audit, req, op, triedName(req));
+    if (endpoint === null) return;
     try {
+      const isAbsent = error.code === 'RESOURCE_DOES_NOT_EXIST' && endpoint.effect === 'write';
+      if (error.code !== 'PERMISSION_DENIED' && !(isAbsent && (await isHidden(endpoint, context)))) return;
       const event = context
         ? eventOf(endpoint, context, req, await scopeOf(endpoint, context))
         : await unaddressed(db, op, req, await recognise(req).catch(() => STRANGER));
@@ -73,9 +72,17 @@ export const refusalsTo =
     }
   };
 
+/** True when what was answered as absent may be there: the caller is not to know. */
+async function isHidden(endpoint: Declaration, context: Context | null): Promise<boolean> {
+  if (context === null || context.hidden) return true;
+  const { scope } = await scopeOf(endpoint, context);
+  const found = scope === '' ? null : await findScope(context.db, scope);
+  return found !== null && !mayEnter(context.caller, found);
+}
+
 /** Of a request for a workspace or registry that is hidden from the caller. */
 async function unaddressed(db: Db, op: string, req: IncomingMessage, caller: Caller): Promise<NewEvent> {
-  const scope = String(req.headers['x-mlflow-workspace'] ?? '').trim();
+  const scope = nameOfScope(req);
   const found = scope === '' ? null : await findScope(db, scope);
   return {
     ...originOf(req, caller),

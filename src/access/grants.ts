@@ -108,9 +108,12 @@ export function levelOnScope(rights: Rights, scope: GuardedScope): Level | null 
 
 /** The ids of the scopes that a caller manages as a whole; null for all there are. */
 export function managedScopes({ everywhere, grants, only }: Rights): number[] | null {
-  if (everywhere === 'MANAGE') return only && [...only];
+  if (everywhere === 'MANAGE') return limitedTo({ everywhere, grants, only });
   return [...grants].filter(([id, { whole }]) => whole === 'MANAGE' && (only === null || only.has(id))).map(([id]) => id);
 }
+
+/** The ids of the scopes that a token is for; null for all. */
+export const limitedTo = ({ only }: Rights): number[] | null => only && [...only];
 
 /** What follows for a thing from what may be done with its scope. */
 function inherited(rights: Rights, scope: GuardedScope): Level | null {

@@ -23,6 +23,10 @@ export function takeBasePath(req: IncomingMessage): void {
   req.url = req.url?.slice(match[0].length);
 }
 
+/** The name of a workspace or registry that a request begins with or has in its header, whether there is one or not; '' for none. */
+export const nameOfScope = (req: IncomingMessage): string =>
+  basePaths.get(req)?.name ?? String(req.headers['x-mlflow-workspace'] ?? '').trim();
+
 /** What a request is about: `scope` as its path or header names it, `consumer` the workspace of who asks. */
 export type Address = { scope: Scope; consumer: Scope; byPath: boolean };
 

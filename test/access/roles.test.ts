@@ -73,6 +73,19 @@ describe('roles', () => {
     for (const reply of writes) expect(reply.status).toBe(403);
   });
 
+  it('are renamed and described, but not by a taken name', async () => {
+    const role_id = await makeRole('dev', 'before');
+    const { role } = (await admin.patch(at('roles/update'), { role_id, name: 'after', description: 'd' }).expect(200)).body;
+    expect(role).toMatchObject({ id: role_id, name: 'after', description: 'd', workspace: 'dev' });
+    const other = await makeRole('dev', 'other');
+    const taken = await admin.patch(at('roles/update'), { role_id: other, name: 'after' });
+    expect(taken.body.message).toBe('Role with name=after already exists in workspace=dev');
+    expect((await admin.post(at('roles/create'), { workspace: 'dev', name: 'after' })).body.error_code).toBe('RESOURCE_ALREADY_EXISTS');
+    expect((await admin.patch(at('roles/update'), { role_id: other })).status).toBe(400);
+    await admin.delete(at('roles/delete'), { role_id: other }).expect(200);
+    expect((await admin.get(at('roles/get'), { role_id: other })).status).toBe(404);
+  });
+
   it('are to a stranger as if they were not there', async () => {
     const role = await makeRole('prod', 'hidden');
     const [hidden, absent] = [
@@ -144,7 +157,10 @@ describe('groups', () => {
     ]);
     expect((await admin.get(at('roles/users/list'), { role_id: role })).body).toEqual({ assignments: [], groups: ['data team'] });
 
+    await admin.post('/api/1.0/groups', { name: 'taken' }).expect(201);
+    expect((await admin.patch('/api/1.0/groups/data%20team', { name: 'taken' })).body.error_code).toBe('RESOURCE_ALREADY_EXISTS');
     expect((await admin.patch('/api/1.0/groups/data%20team', { name: 'data' }).expect(200)).body.members).toEqual(['dan']);
+    await admin.delete('/api/1.0/groups/taken').expect(200);
     await admin.delete('/api/1.0/groups/data/members/dan').expect(200);
     await admin.delete(`/api/1.0/groups/data/roles/${role}`).expect(200);
     await admin.delete('/api/1.0/groups/data').expect(200);

@@ -56,7 +56,7 @@ describe('users/create', () => {
 
 describe('who is no administrator', () => {
   it('reads itself alone, and cannot tell who else there is (G7, G8)', async () => {
-    const ann = await makeUser('ann');
+    const ann = await server.as('ann');
     expect((await ann.get('users/get', { username: 'ann' })).body.user.username).toBe('ann');
     const [there, absent] = [await ann.get('users/get', { username: 'admin' }), await ann.get('users/get', { username: 'nobody' })];
     expect(there.status).toBe(403);
@@ -65,7 +65,7 @@ describe('who is no administrator', () => {
   });
 
   it('makes, promotes, re-passwords and removes nobody', async () => {
-    const ben = await makeUser('ben');
+    const ben = await server.as('ben');
     for (const reply of [
       await ben.post('users/create', { username: 'more', password: PASSWORD }),
       await ben.patch('users/update-admin', { username: 'ben', is_admin: true }),
@@ -100,10 +100,9 @@ describe('users/update-password', () => {
   it('makes guessing the current one slow', async () => {
     const dan = await makeUser('dan');
     const guess = () => dan.patch('users/update-password', { username: 'dan', password: `${PASSWORD}!`, current_password: 'guess' });
-    const statuses: number[] = [];
-    for (let i = 0; i < 12; i++) statuses.push((await guess()).status);
-    expect(statuses.slice(0, 10)).toEqual(Array(10).fill(400));
-    expect(statuses.at(-1)).toBe(429);
+    expect((await guess()).status).toBe(400);
+    await server.db.query('update failed_logins set failures = failures + 9');
+    expect((await guess()).status).toBe(429);
   });
 
   it('is for no service account', async () => {
@@ -121,7 +120,7 @@ describe('administrators', () => {
   });
 
   it('cannot remove each other at the same time', async () => {
-    const eve = await makeUser('eve');
+    const eve = await server.as('eve');
     await admin.patch('users/update-admin', { username: 'eve', is_admin: true }).expect(200);
     const replies = await Promise.all([
       admin.patch('users/update-admin', { username: 'eve', is_admin: false }),
@@ -132,7 +131,7 @@ describe('administrators', () => {
   });
 
   it('remove a user with all that was granted to it', async () => {
-    const fay = await makeUser('fay');
+    const fay = await server.as('fay');
     await server.grant('fay', { scope: 'default', type: 'workspace', permission: 'READ' });
     await fay.get('registered-models/search').expect(200);
     await admin.delete('users/delete', { username: 'fay' }).expect(200);
@@ -151,6 +150,14 @@ describe('service accounts', () => {
     expect((await admin.delete('/api/1.0/service-accounts/admin')).status).toBe(404);
     await admin.delete('/api/1.0/service-accounts/ci').expect(200);
     expect((await admin.get('users/get', { username: 'ci' })).status).toBe(404);
+  });
+});
+
+describe('MLflow 1.x', () => {
+  it('is told a code that it has: it cannot read UNAUTHENTICATED, and would hide the sentence', async () => {
+    const refused = (agent: string) => server.withHeader(null).get('users/current').set('User-Agent', agent);
+    expect((await refused('mlflow-python-client/1.30.1')).body.error_code).toBe('CUSTOMER_UNAUTHORIZED');
+    expect((await refused('mlflow-python-client/2.22.5')).body.error_code).toBe('UNAUTHENTICATED');
   });
 });
 

@@ -46,6 +46,8 @@ export const samples: Record<string, Sample> = {
   'registry.get': ({ registry }) => ({ registry }),
   'registry.update': ({ registry }) => ({ registry, description: 'd' }),
   'registry.delete': ({ registry }) => ({ registry }),
+  'audit.list': nothing,
+  'audit.export': nothing,
   'registered_model.create': () => ({ name: fresh('made') }),
   'registered_model.get': model,
   'registered_model.update': () => ({ name: 'model', description: 'd' }),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseExactJson, stringifyExactJson } from '../../platform/json.ts';
 import type { Caller } from '../caller.ts';
 
-export const OUTCOMES = ['SUCCESS', 'DENIED', 'UNAUTHENTICATED'] as const;
+const OUTCOMES = ['SUCCESS', 'DENIED', 'UNAUTHENTICATED'] as const;
 
 /** Who did something, and from where: `client` is what the program says of itself (User-Agent). */
 export type Origin = {

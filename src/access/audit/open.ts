@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type Db, transaction } from '../../platform/db/database.ts';
+import { type Db, isUnavailable, transaction } from '../../platform/db/database.ts';
 import { getHead, seal } from './chain.ts';
 import type { NewEvent } from './event.ts';
 import { findModels, insertEvent } from './store.ts';
@@ -10,7 +10,7 @@ const TELL_HEAD_EVERY_MS = 3_600_000;
 const MOST_COUNTED = 2000;
 
 /** An event of which many may come: `modelId` stands for the name of the model, which is looked up later. */
-export type CountedEvent = Omit<NewEvent, 'count'> & { modelId?: string };
+type CountedEvent = Omit<NewEvent, 'count'> & { modelId?: string };
 
 export type Audit = {
   /** Writes an event, in the transaction of `db` if it is one. */
@@ -48,6 +48,8 @@ export function openAudit(db: Db, log: Logger, countForMs = COUNT_FOR_MS): Audit
         for (const event of events) await insertEvent(tx, event);
       });
     } catch (error) {
+      if (!isUnavailable(error))
+        return log.error({ err: error, events: taken.size }, 'reads and failed logins could not be written to the audit');
       log.warn({ err: error }, 'could not write to the audit; trying again');
       for (const [key, event] of taken) add(key, event, event.count);
     }
@@ -90,12 +92,14 @@ export function openAudit(db: Db, log: Logger, countForMs = COUNT_FOR_MS): Audit
   };
 }
 
-/** Downloads name a model by its id. What is gone since keeps that. */
+/** Downloads name a model by its id: only those of registries are kept. What is gone since keeps its id. */
 async function withNames(db: Db, events: (CountedEvent & { count: number })[]): Promise<NewEvent[]> {
   const ids = [...new Set(events.flatMap(({ modelId }) => modelId ?? []))];
-  const models = ids.length > 0 ? await findModels(db, ids) : new Map();
-  return events.map(({ modelId, ...event }) => {
-    const model = modelId === undefined ? undefined : models.get(modelId);
-    return model ? { ...event, resource: model.name, scope: model.scope, scope_id: model.scope_id } : event;
+  if (ids.length === 0) return events;
+  const models = await findModels(db, ids);
+  return events.flatMap(({ modelId, ...event }) => {
+    const model = models.get(modelId ?? '');
+    if (!model) return event;
+    return model.is_shared ? { ...event, resource: model.name, scope: model.scope, scope_id: model.scope_id } : [];
   });
 }

@@ -23,10 +23,12 @@ export function originOf({ headers }: IncomingMessage, { username, id, via, toke
   };
 }
 
-/** The name of who tries to sign in by a password, as far as it may be kept; '' for none. */
+/** A name that somebody gave, as far as it can be kept; else ''. */
+export const keptName = (name: string): string => (name.includes('\0') ? '' : name.slice(0, 255).toWellFormed());
+
+/** The name of who tries to sign in by the Authorization header; '' for none. */
 export function triedName({ headers }: IncomingMessage): string {
   const [, encoded] = /^basic +([\w+/-]{1,4096}=*) *$/i.exec(headers.authorization ?? '') ?? [];
   const text = Buffer.from(encoded ?? '', 'base64').toString();
-  const name = text.slice(0, Math.max(text.indexOf(':'), 0)).slice(0, 255);
-  return name.includes('\0') ? '' : name.toWellFormed();
+  return text.slice(0, Math.max(text.indexOf(':'), 0));
 }

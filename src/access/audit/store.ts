@@ -70,11 +70,13 @@ export async function* readEvents(db: Db, filter: EventFilter, scopes: number[] 
 
 const FIND_MODELS = statement(
   'audited_models',
-  `select m.id::text as id, m.name, m.scope_id, s.name as scope from registered_models m join scopes s on s.id = m.scope_id where m.id = any (:ids::bigint[])`,
+  `select m.id::text as id, m.name, m.scope_id, s.name as scope, s.kind = 'registry' as is_shared from registered_models m join scopes s on s.id = m.scope_id where m.id = any (:ids::bigint[])`,
 );
 
+type FoundModel = { name: string; scope: string; scope_id: number; is_shared: boolean };
+
 /** The names that models have now, by their ids. */
-export async function findModels(db: Db, ids: string[]): Promise<Map<string, { name: string; scope: string; scope_id: number }>> {
-  const rows = await run<{ id: string; name: string; scope: string; scope_id: number }>(db, FIND_MODELS, { ids });
+export async function findModels(db: Db, ids: string[]): Promise<Map<string, FoundModel>> {
+  const rows = await run<FoundModel & { id: string }>(db, FIND_MODELS, { ids });
   return new Map(rows.map(({ id, ...model }) => [id, model]));
 }

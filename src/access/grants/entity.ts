@@ -68,8 +68,7 @@ export const fromOlder = (permission: string): string => (permission === 'NO_PER
 /** And what those clients are told for what is stored. */
 export const toOlder = (permission: string): string => (permission === 'DENY' ? 'NO_PERMISSIONS' : permission);
 
-export const PRINCIPAL_KINDS = ['user', 'group', 'role'] as const;
-export type Principal = { kind: (typeof PRINCIPAL_KINDS)[number]; name: string };
+export type Principal = { kind: 'user' | 'group' | 'role'; name: string };
 
 /** `user:<name>`, `group:<name>` or `role:<name>`. */
 export const principal = z

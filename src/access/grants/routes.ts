@@ -6,7 +6,7 @@ import type { Need } from '../../platform/permission.ts';
 import { callerOf } from '../authenticate.ts';
 import { findCaller } from '../callers-store.ts';
 import { canInScope } from '../can.ts';
-import { allows, managedScopes, permissionOn, type ResourceType } from '../grants.ts';
+import { allows, limitedTo, managedScopes, permissionOn, type ResourceType } from '../grants.ts';
 import { username } from '../users/entity.ts';
 import { selfOrManager } from '../users/self.ts';
 import { getUser } from '../users/store.ts';
@@ -116,7 +116,7 @@ const list = endpoint({
   permission: selfOrManager,
   async handler({ db, caller, input }) {
     const user = await getUser(db, input.username);
-    const rows = await listHeldPermissions(db, user.id, user.id === caller.id ? null : managedScopes(caller));
+    const rows = await listHeldPermissions(db, user.id, user.id === caller.id ? limitedTo(caller) : managedScopes(caller));
     return { is_admin: user.is_admin, permissions: rows.map(toHeld) };
   },
 });
@@ -134,7 +134,7 @@ const listOwn = endpoint({
   permission: 'authenticated',
   async handler({ db, caller }) {
     const user = await getUser(db, caller.username);
-    return { is_admin: user.is_admin, permissions: (await listHeldPermissions(db, user.id, null)).map(toHeld) };
+    return { is_admin: user.is_admin, permissions: (await listHeldPermissions(db, user.id, limitedTo(caller))).map(toHeld) };
   },
 });
 

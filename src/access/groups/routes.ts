@@ -1,20 +1,16 @@
 import { z } from 'zod';
 import { endpoint, type Services } from '../../endpoint.ts';
-import type { Caller } from '../caller.ts';
 import { canInNamedScope } from '../can.ts';
-import { managedScopes } from '../grants.ts';
 import { idParam } from '../roles/entity.ts';
 import { assignRoleToGroup, getScopeOfRole, unassignRoleFromGroup } from '../roles/store.ts';
 import { username } from '../users/entity.ts';
-import { managesSomething } from '../users/self.ts';
+import { seenBy } from '../users/self.ts';
 import { getUser } from '../users/store.ts';
 import { Group, groupName, newGroupName } from './entity.ts';
-import { addMember, deleteGroup, getGroup, getGroupId, insertGroup, listGroups, removeMember, renameGroup, type Seen } from './store.ts';
+import { addMember, deleteGroup, getGroup, getGroupId, insertGroup, listGroups, removeMember, renameGroup } from './store.ts';
 
 const ours = { apiVersion: '1.0', scoped: false } as const;
 const key = { group: groupName };
-
-const seenBy = (caller: Caller): Seen => ({ self: caller.id, all: managesSomething(caller), managed: managedScopes(caller) });
 
 const list = endpoint({
   ...ours,

@@ -1,6 +1,7 @@
 import { type Db, isDatabaseError, run, statement, UNIQUE_VIOLATION } from '../../platform/db/database.ts';
 import { alreadyExists, doesNotExist, type MlflowError } from '../../platform/errors.ts';
 import { ROLE_JSON } from '../roles/store.ts';
+import type { Seen } from '../users/self.ts';
 import type { GroupRow } from './entity.ts';
 
 const groupNotFound = (name: string): MlflowError => doesNotExist(`Group '${name}' not found`);
@@ -10,12 +11,10 @@ const SELECT = `select g.name,
       as members,
     coalesce((select json_agg(${ROLE_JSON} order by r.id) from roles r join scopes s on s.id = r.scope_id
       where (r.group_id = g.id or r.id in (select a.role_id from role_assignments a where a.group_id = g.id))
-        and (:managed::bigint[] is null or r.scope_id = any (:managed) or g.id in (select m.group_id from group_members m where m.user_id = :self::bigint))
+        and (:managed::bigint[] is null or r.scope_id = any (:managed) or (
+          g.id in (select m.group_id from group_members m where m.user_id = :self::bigint) and (:own::bigint[] is null or r.scope_id = any (:own))))
       ), '[]') as roles
   from groups g`;
-
-/** What of groups a caller gets to see: with `all` every group, else those it is in; the roles in scopes that it manages (`managed`; null for all). */
-export type Seen = { self: number | null; all: boolean; managed: number[] | null };
 
 const IS_SEEN = '(:all::boolean or g.id in (select m.group_id from group_members m where m.user_id = :self::bigint))';
 

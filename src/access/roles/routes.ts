@@ -5,7 +5,7 @@ import { checkedBy } from '../../platform/fields.ts';
 import type { Need, Verdict } from '../../platform/permission.ts';
 import { canInNamedScope, permissionDenied } from '../can.ts';
 import { checkGrantable, checkPattern, checkPermission, checkType } from '../grants/entity.ts';
-import { managedScopes } from '../grants.ts';
+import { limitedTo, managedScopes } from '../grants.ts';
 import { getScopeNamed } from '../named-scope.ts';
 import { username } from '../users/entity.ts';
 import { selfOrManager } from '../users/self.ts';
@@ -263,7 +263,7 @@ const listOfUser = endpoint({
   permission: selfOrManager,
   async handler({ db, caller, input }) {
     const user = await getUser(db, input.username);
-    return { roles: await listRolesOfUser(db, user.id, user.id === caller.id ? null : managedScopes(caller)) };
+    return { roles: await listRolesOfUser(db, user.id, user.id === caller.id ? limitedTo(caller) : managedScopes(caller)) };
   },
 });
 

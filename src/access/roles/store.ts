@@ -100,11 +100,12 @@ const UPDATE = statement(
 
 /** Changes what is given; null leaves it. Throws RESOURCE_DOES_NOT_EXIST, RESOURCE_ALREADY_EXISTS for a taken name. */
 export async function updateRole(db: Db, id: number, change: { name: string | null; description: string | null }): Promise<RoleRow> {
+  const { workspace } = await getRole(db, id);
   try {
     if ((await run(db, UPDATE, { id, ...change })).length === 0) throw await refuseOwn(db, id);
   } catch (error) {
     if (!isDatabaseError(error, UNIQUE_VIOLATION)) throw error;
-    throw alreadyExists(`Role with name=${change.name} already exists in workspace=${(await getRole(db, id)).workspace}`);
+    throw alreadyExists(`Role with name=${change.name} already exists in workspace=${workspace}`);
   }
   return getRole(db, id);
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { endpoint, type Services, streamEndpoint } from '../../endpoint.ts';
 import { MlflowError } from '../../platform/errors.ts';
 import { readForm } from '../../platform/http/form.ts';
+import { countFailedLogin, recordSignIn } from '../audit/sign-in.ts';
 import { sha256Of } from '../new-token.ts';
 import { checkNewPassword, hashPassword } from '../passwords.ts';
 import { cookieOf, csrfTokenOf, sessionOf, setCookie, setSession } from './cookies.ts';
@@ -34,8 +35,9 @@ function refuseForeignForm(req: IncomingMessage): void {
     throw new MlflowError('PERMISSION_DENIED', 'This form was sent by a page of another site. Sign in on the page of this server.');
 }
 
-async function beginSession(services: Services, res: ServerResponse, user: number, next: string): Promise<void> {
+async function beginSession(services: Services, req: IncomingMessage, res: ServerResponse, user: number, next: string): Promise<void> {
   const token = await insertSession(services.db, user);
+  await recordSignIn(services, req, user);
   const secure = isSecure(services);
   goTo(res, localPath(next), [setSession(token, SESSION_SECONDS, secure), setCookie(OIDC_STATE, '', 0, secure)]);
 }
@@ -70,9 +72,10 @@ const login = streamEndpoint({
     const next = localPath(form.get('next') ?? '');
     try {
       const { id } = await access.authentication.verify(form.get('username') ?? '', form.get('password') ?? '', req);
-      await beginSession(services, res, id, next);
+      await beginSession(services, req, res, id, next);
     } catch (error) {
       if (!(error instanceof MlflowError)) throw error;
+      if (error.code === 'UNAUTHENTICATED') countFailedLogin(services.audit, req, 'session.login', form.get('username') ?? '');
       sendLoginPage(res, error.status, { next, message: error.message, elsewhere: access.oidc !== null });
     }
   },
@@ -125,7 +128,7 @@ const setup = streamEndpoint({
       const user = await setFirstPassword(services.db, sha256Of(token), await hashPassword(password));
       if (user === null)
         throw new MlflowError('PERMISSION_DENIED', 'This link has been used or has expired. Start the server again to get a new one.');
-      await beginSession(services, res, user, '/');
+      await beginSession(services, req, res, user, '/');
     } catch (error) {
       if (!(error instanceof MlflowError)) throw error;
       sendSetupPage(res, error.status, { token, message: error.message });
@@ -162,7 +165,7 @@ const oidcCallback = streamEndpoint({
     if (!access?.oidc) return goTo(res, '/login');
     try {
       const { user, next } = await access.oidc.finish(new URL(req.url ?? '/', links.base), cookieOf(req, OIDC_STATE) ?? '');
-      await beginSession(services, res, user, next);
+      await beginSession(services, req, res, user, next);
     } catch (error) {
       if (!(error instanceof MlflowError)) throw error;
       sendLoginPage(res, error.status, { next: '/', message: error.message, elsewhere: true });

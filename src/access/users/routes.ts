@@ -4,11 +4,11 @@ import { badRequest, invalidParameter } from '../../platform/errors.ts';
 import { requiredText } from '../../platform/fields.ts';
 import { findCaller } from '../callers-store.ts';
 import { recordFailedLogin, refuseGuessing } from '../failed-logins.ts';
-import { managedScopes } from '../grants.ts';
+import { limitedTo } from '../grants.ts';
 import { sha256Of } from '../new-token.ts';
 import { checkNewPassword, hashPassword, verifyPassword } from '../passwords.ts';
 import { ListedUser, newUsername, ServiceAccount, toServiceAccount, toUser, User, username } from './entity.ts';
-import { managesSomething, selfOrAdmin } from './self.ts';
+import { seenBy, selfOrAdmin } from './self.ts';
 import { deleteUser, getUserWithGrants, insertUser, listUsers, listUsersOfKind, setAdmin, setPassword } from './store.ts';
 
 const oneUser = z.object({ user: User });
@@ -20,7 +20,7 @@ const create = endpoint({
   path: '/mlflow/users/create',
   effect: 'write',
   scoped: false,
-  input: z.object({ username: newUsername, password: requiredText }),
+  input: z.object({ username: newUsername, password: requiredText.meta({ secret: true }) }),
   output: oneUser,
   permission: 'admin',
   async handler({ db, input }) {
@@ -40,8 +40,8 @@ const get = endpoint({
   input: z.object({ username }),
   output: oneUser,
   permission: selfOrAdmin,
-  async handler({ db, input }) {
-    return { user: toUser(await getUserWithGrants(db, input.username)) };
+  async handler({ db, caller, input }) {
+    return { user: toUser(await getUserWithGrants(db, input.username, limitedTo(caller))) };
   },
 });
 
@@ -56,7 +56,7 @@ const list = endpoint({
   output: z.object({ users: z.array(ListedUser) }),
   permission: 'authenticated',
   async handler({ db, caller }) {
-    return { users: await listUsers(db, { self: caller.id, all: managesSomething(caller), managed: managedScopes(caller) }) };
+    return { users: await listUsers(db, seenBy(caller)) };
   },
 });
 
@@ -85,15 +85,19 @@ const updatePassword = endpoint({
   path: '/mlflow/users/update-password',
   effect: 'write',
   scoped: false,
-  input: z.object({ username, password: requiredText, current_password: z.string().default('') }),
+  input: z.object({
+    username,
+    password: requiredText.meta({ secret: true }),
+    current_password: z.string().meta({ secret: true }).default(''),
+  }),
   output: z.object({}),
   permission: selfOrAdmin,
-  async handler({ db, caller, session, input: { username, password, current_password: current } }) {
+  async handler({ db, caller, session, onceUndone, input: { username, password, current_password: current } }) {
     if (caller.username === username) {
       if (current === '') throw invalidParameter('Current password is required when changing your own password.');
       await refuseGuessing(db, username, '');
       if (!(await verifyPassword(current, (await findCaller(db, username))?.password_hash ?? null))) {
-        await recordFailedLogin(db, username, '');
+        await onceUndone((db) => recordFailedLogin(db, username, ''));
         throw invalidParameter('Current password does not match.');
       }
       if (password === current) throw invalidParameter('New password must differ from the current password.');

@@ -2,6 +2,7 @@ import { type Db, run, statement } from '../../platform/db/database.ts';
 import { alreadyExists, doesNotExist, invalidParameter, invalidState, type MlflowError } from '../../platform/errors.ts';
 import { ROLE_JSON } from '../roles/store.ts';
 import type { ListedUserRow, UserRow, UserWithGrantsRow } from './entity.ts';
+import type { Seen } from './self.ts';
 
 const userNotFound = (username: string): MlflowError => doesNotExist(`User with username=${username} not found`);
 
@@ -21,13 +22,14 @@ const GET_WITH_GRANTS = statement(
   `select ${COLUMNS}, coalesce((
      select json_agg(json_build_object('workspace', s.name, 'resource_type', p.resource_type, 'resource_pattern', p.resource_pattern,
        'permission', p.permission) order by p.id)
-     from roles r join role_permissions p on p.role_id = r.id join scopes s on s.id = r.scope_id where r.user_id = u.id), '[]') as granted
+     from roles r join role_permissions p on p.role_id = r.id join scopes s on s.id = r.scope_id
+     where r.user_id = u.id and (:scopes::bigint[] is null or r.scope_id = any (:scopes))), '[]') as granted
    from users u where u.username = :username`,
 );
 
-/** A user with what was granted to it by name, in all workspaces and registries. Throws RESOURCE_DOES_NOT_EXIST. */
-export async function getUserWithGrants(db: Db, username: string): Promise<UserWithGrantsRow> {
-  const [row] = await run<UserWithGrantsRow>(db, GET_WITH_GRANTS, { username });
+/** A user with what was granted to it by name, in the scopes of these ids, or in all for null. Throws RESOURCE_DOES_NOT_EXIST. */
+export async function getUserWithGrants(db: Db, username: string, scopes: number[] | null): Promise<UserWithGrantsRow> {
+  const [row] = await run<UserWithGrantsRow>(db, GET_WITH_GRANTS, { username, scopes });
   if (!row) throw userNotFound(username);
   return row;
 }
@@ -37,13 +39,13 @@ const LIST = statement(
   `select ${COLUMNS}, coalesce((
      select json_agg(${ROLE_JSON} order by r.id) from roles r join scopes s on s.id = r.scope_id
      where (r.user_id = u.id or r.id in (select a.role_id from role_assignments a where a.user_id = u.id))
-       and (:managed::bigint[] is null or r.scope_id = any (:managed) or u.id = :self::bigint)), '[]') as roles
+       and (:managed::bigint[] is null or r.scope_id = any (:managed)
+         or (u.id = :self::bigint and (:own::bigint[] is null or r.scope_id = any (:own))))), '[]') as roles
    from users u where :all::boolean or u.id = :self order by u.id`,
 );
 
-/** Users by id, with the roles they have in scopes that the caller manages (`managed`; null for all). Without `all` only the caller. */
-export const listUsers = (db: Db, seen: { self: number | null; all: boolean; managed: number[] | null }): Promise<ListedUserRow[]> =>
-  run<ListedUserRow>(db, LIST, seen);
+/** Users by id, with the roles of theirs that the caller gets to see. */
+export const listUsers = (db: Db, seen: Seen): Promise<ListedUserRow[]> => run<ListedUserRow>(db, LIST, seen);
 
 const LIST_OF_KIND = statement('list_users_of_kind', `select ${COLUMNS} from users u where u.kind = :kind order by u.username`);
 
