@@ -76,7 +76,7 @@ async function main(): Promise<boolean> {
   if (artifacts.length > 0) {
     console.log(`\nArtifacts, ${ARTIFACT_CONNECTIONS} connections, ${options.rounds} rounds in alternation, medians`);
     printTable(['row', 'server', 'MiB/s', 'files/s', 'ms', 'CPU ms/req', 'ours over it'], tableOfArtifacts(artifacts));
-    for (const { row, failure } of artifacts) if (failure) console.log(`  ${row}: ${failure}`);
+    for (const { row, failure } of artifacts) if (failure) console.log(`  ${row.name}: ${failure}`);
   }
   const artifactMemory = options.artifactMemory ? await measureArtifactMemory(site) : undefined;
   if (artifactMemory) {

@@ -110,7 +110,7 @@ with tempfile.TemporaryDirectory() as name:
         same(manifest(), before, "the version after that")
         code, output = finish(experiment)
         assert code != 0 and f"'{shared}' is a registry" in output, f"experiments create ended with {code}:\n{output}"
-        ok("refused", "update-pip-requirements changes no version; experiments create is told that a registry has none")
+        ok("changes-refused", "update-pip-requirements changes no version; experiments create is told that a registry has none")
     finally:
         os.killpg(serve.pid, signal.SIGTERM)
         serve.communicate(timeout=LIMIT_S)

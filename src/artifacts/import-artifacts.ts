@@ -55,7 +55,7 @@ const FIND_EXISTING = statement(
 const INSERT = statement(
   'import_artifact',
   `with clash as (
-     select 1 from artifacts where scope_id = :scope and path = any (:parents::text[] || :path)
+     select 1 from artifacts where scope_id = :scope and path = any (:parents::text[] || :path::text)
      union all
      (select 1 from artifacts where scope_id = :scope and path >= :path || '/' and path < :path || '0' limit 1)),
    blob as (

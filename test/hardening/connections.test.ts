@@ -2,7 +2,10 @@ import { once } from 'node:events';
 import fs from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { pino } from 'pino';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { readJsonBody } from '../../src/platform/http/body.ts';
+import { replyError } from '../../src/platform/http/reply.ts';
 import { createServer } from '../../src/platform/http/server.ts';
 import { exchange } from '../helpers/raw.ts';
 import { expectRefusal } from '../helpers/refusal.ts';
@@ -85,6 +88,28 @@ describe('waiting', () => {
   ])('E2: a body that stalls half-way is cut off, with 408: %s', async (_, bytes) => {
     expect(await answerTo(bytes)).toEqual({ status: 408, closed: true });
     expect((await server.get(UPLOAD)).status).toBe(404);
+  });
+
+  it('E2: a JSON body that comes, but slower than 16 kB/s, is told 408', async () => {
+    const log = pino({ level: 'silent' });
+    const { http } = createServer((req, res) => {
+      readJsonBody(req, 16_000, false).catch((error: unknown) => replyError(error, req, res, log));
+    });
+    onTestFinished(() => void http.close());
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const arrived = once(http, 'request');
+    const socket = net.connect((http.address() as AddressInfo).port, '127.0.0.1');
+    socket.write(json('Content-Length: 100').concat('{"name"'));
+    await arrived;
+    socket.write(':');
+    await vi.advanceTimersByTimeAsync(30_900);
+    expect(socket.bytesRead).toBe(0);
+    await vi.advanceTimersByTimeAsync(200);
+    const [reply] = await once(socket, 'data');
+    socket.destroy();
+    expect(String(reply)).toMatch(/^HTTP\/1\.1 408 .*did not arrive within 31 seconds/s);
   });
 
   it('E2: a file that comes slowly, but comes, has all the time it takes', async () => {

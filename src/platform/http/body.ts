@@ -7,7 +7,8 @@ const BODY_WAIT_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 16;
 
 /**
- * Reads and parses a JSON body of at most `limit` bytes, which has 30 s and the time that `limit` takes at 16 kB/s to arrive. `mayBeAbsent`: without a body no content type is asked for.
+ * Reads and parses a JSON body of at most `limit` bytes, which has 30 s and the time that `limit` takes at 16 kB/s to arrive. `mayBeAbsent`: without a
+ * body no content type is asked for.
  * Throws MALFORMED_REQUEST, INVALID_PARAMETER_VALUE (content type), 413 or 408 with a sentence for the caller.
  */
 export async function readJsonBody(req: IncomingMessage, limit: number, mayBeAbsent: boolean): Promise<JsonBody | undefined> {
@@ -21,13 +22,14 @@ export async function readJsonBody(req: IncomingMessage, limit: number, mayBeAbs
     if (type.split(';')[0] !== 'application/json') throw invalidParameter("Bad Request. Content-Type must be one of ['application/json'].");
   }
   if (length === undefined && req.headers['transfer-encoding'] === undefined) return undefined;
-  const waitMs = Math.round(BODY_WAIT_MS + limit / SLOWEST_BYTES_PER_MS);
-  const timer = setTimeout(
-    () => req.destroy(new MlflowError('DEADLINE_EXCEEDED', `The request body did not arrive within ${Math.round(waitMs / 1000)} seconds.`)),
-    waitMs,
-  );
+  const waitMs = BODY_WAIT_MS + limit / SLOWEST_BYTES_PER_MS;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new MlflowError('DEADLINE_EXCEEDED', `The request body did not arrive within ${Math.round(waitMs / 1000)} seconds.`);
+    timer = setTimeout(reject, waitMs, error);
+  });
   try {
-    return parseJsonBody(await getRawBody(req, { limit, length: length ?? null }));
+    return parseJsonBody(await Promise.race([getRawBody(req, { limit, length: length ?? null }), late]));
   } catch (error) {
     throw (error as { type?: string }).type === 'entity.too.large'
       ? new MlflowError(
