@@ -4,15 +4,18 @@ import type { Resource } from './access/grants.ts';
 import { grantToMaker } from './access/grants-store.ts';
 import { eventOf, scopeOf } from './audit.ts';
 import type { Services } from './endpoint.ts';
-import { transaction } from './platform/db/database.ts';
+import { run, statement, transaction } from './platform/db/database.ts';
 import type { Endpoint } from './platform/http/endpoint.ts';
 import { storeEvent } from './registry/webhooks/announce.ts';
 
 type Undone = Parameters<Services['onceUndone']>[0];
 
+// What the database itself records of a change, such as a move of an alias, names who made it.
+const ACT_AS = statement('act_as', `select set_config('model_commons.actor', :actor, true)`);
+
 /**
  * For a change that something follows from: runs it, and keeps in the same transaction what follows: an event that a webhook waits for, the rights of who
- * made something, what the audit tells of it. Undefined when nothing follows, so that the change costs what it costs alone.
+ * made something, what the audit tells of it, who made the change. Undefined when nothing follows, so that the change costs what it costs alone.
  */
 export function changer(
   endpoint: Endpoint<Services, z.ZodObject, z.ZodType>,
@@ -25,7 +28,8 @@ export function changer(
   const made = caller.id === null || caller.isAdmin ? undefined : endpoint.makes;
   // A dry run changes nothing.
   const audit = endpoint.audited === undefined && input.dry_run !== true ? context.audit : null;
-  if (!announced && !made && !audit) return undefined;
+  const isNamed = caller.username !== '' && input.dry_run !== true;
+  if (!announced && !made && !audit && !isNamed) return undefined;
   return async <Output>(change: (services: Services) => Promise<Output>): Promise<Output> => {
     const later: Parameters<Services['onceKept']>[0][] = [];
     const undone: Undone[] = [];
@@ -38,6 +42,7 @@ export function changer(
         onceKept: async (work: (typeof later)[number]) => void later.push(work),
         onceUndone: async (work: Undone) => void undone.push(work),
       };
+      if (isNamed) await run(tx, ACT_AS, { actor: caller.username });
       const before = audit && (await endpoint.state?.(within));
       const output = await change(within);
       const event = await announced?.of({ ...within, output });

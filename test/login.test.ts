@@ -124,3 +124,28 @@ describe('what a caller may do', () => {
     expect((await caller.get('registered-models/get', { name: 'closed-1' }, 'prod')).status).toBe(404);
   });
 });
+
+it('names who promoted a version and who moved an alias', async () => {
+  await admin.post('/api/1.0/registries', { name: 'named', visibility: 'PRIVATE' }).expect(201);
+  const [ann] = [
+    await server.as(
+      'ann-promotes',
+      { scope: 'dev', type: 'workspace', permission: 'MANAGE' },
+      { scope: 'named', type: 'registry', permission: 'EDIT' },
+    ),
+  ];
+  const { experiment_id } = (await ann.post('experiments/create', { name: 'e' }, 'dev')).body;
+  const { run_id } = (await ann.post('runs/create', { experiment_id }, 'dev')).body.run.info;
+  const files = `/api/2.0/mlflow-artifacts/artifacts/workspaces/dev/${experiment_id}/${run_id}/artifacts/model/MLmodel`;
+  await ann.put(files, 'flavors: {}', 'dev').expect(200);
+  await ann.post('registered-models/create', { name: 'm' }, 'dev').expect(200);
+  await ann.post('model-versions/create', { name: 'm', source: `runs:/${run_id}/model`, run_id }, 'dev').expect(200);
+  const asked = { source: { workspace: 'dev', name: 'm', version: '1' }, target: { registry: 'named' }, set_aliases: ['champion'] };
+  expect((await ann.post('/api/1.0/promotions', { ...asked, dry_run: true })).status).toBe(201);
+  expect((await admin.get('registered-models/get', { name: 'named.m' })).status).toBe(404);
+  expect((await ann.post('/api/1.0/promotions', asked)).body).toMatchObject({ requested_by: 'ann-promotes' });
+  const { body } = await ann.get('/api/1.0/registries/named/models/m/versions/1/provenance');
+  expect(body.snapshot.promotion.promoted_by).toBe('ann-promotes');
+  const { moves } = (await ann.get('/api/1.0/registries/named/models/m/aliases/champion/history')).body;
+  expect(moves.map(({ moved_by }: { moved_by: string }) => moved_by)).toEqual(['ann-promotes']);
+});

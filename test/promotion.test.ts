@@ -373,7 +373,7 @@ describe('a promotion that cannot be', () => {
     ['runs:/00000000000000000000000000000000/model', 404, { run_id: '0'.repeat(32) }],
     ['models:/fraud/1', 400, { tags: [{ key: 'mlflow.promotion.version', value: 'seven' }] }],
     ['', 400],
-  ])('of %s leaves no model behind', async (source, status, body = {}) => {
+  ])('of %s leaves no model behind', async (source, status, body: object = {}) => {
     const [registry, devName] = [await seedRegistry(), await seedWorkspace()];
     await seedTrained(devName);
     const { reply, left } = await promoteFrom(devName, registry, source, body);

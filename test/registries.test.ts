@@ -5,6 +5,7 @@ import { startTestServer } from './helpers/server.ts';
 import { sharing } from './helpers/trained.ts';
 
 const server = await startTestServer();
+const guarded = await startServerWithLogin();
 const { seedWorkspace, from, train } = sharing(server);
 const REGISTRIES = '/api/1.0/registries';
 const KINDS = { sqlstate: 'KAM00', error_class: 'INVALID_PARAMETER_VALUE' };
@@ -329,13 +330,13 @@ describe('a version of a workspace that a base path names', () => {
           headers: { 'X-MLFLOW-WORKSPACE': workspace },
           ...(method === 'PUT' && { body: 'x' }),
         });
-        expect([reply.status, (await reply.json()).error_code]).toEqual([403, 'PERMISSION_DENIED']);
+        expect([reply.status, await reply.json()]).toMatchObject([403, { error_code: 'PERMISSION_DENIED' }]);
       }
     }
   });
 
   it('is read by who may read the model, with login on', async () => {
-    const { admin, as } = await startServerWithLogin();
+    const { admin, as } = guarded;
     const [dev, prod] = [freshName('ws'), freshName('ws')];
     for (const name of [dev, prod]) await admin.post('/api/3.0/mlflow/workspaces', { name }).expect(201);
     const { experiment_id } = (await admin.post('experiments/create', { name: 'e' }, dev).expect(200)).body;

@@ -46,8 +46,6 @@ export const samples: Record<string, Sample> = {
   'registry.get': ({ registry }) => ({ registry }),
   'registry.update': ({ registry }) => ({ registry, description: 'd' }),
   'registry.delete': ({ registry }) => ({ registry }),
-  'audit.list': nothing,
-  'audit.export': nothing,
   'registered_model.create': () => ({ name: fresh('made') }),
   'registered_model.get': model,
   'registered_model.update': () => ({ name: 'model', description: 'd' }),
@@ -250,6 +248,4 @@ export const samples: Record<string, Sample> = {
   'token.create': () => ({ name: fresh('token') }),
   'token.list': nothing,
   'token.delete': () => ({ token_id: '00000000-0000-4000-8000-000000000000' }),
-  'audit.list': nothing,
-  'audit.export': nothing,
 };

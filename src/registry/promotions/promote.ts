@@ -132,7 +132,7 @@ type Writing = { registry: Scope; key: ModelKey; request: PromotionRequest; sour
 const isOneStatement = ({ request, source }: Writing): boolean =>
   request.explicitVersion === null && request.aliases.length === 0 && !request.dryRun && source.folder === null;
 
-async function write(db: Db, { blobs }: Services, { registry, key, request, source, origin }: Writing) {
+async function write(db: Db, { blobs, caller }: Services, { registry, key, request, source, origin }: Writing) {
   const promotionId = randomUUID();
   const given = sourceOf(source, request.source);
   const unknown = unknownOf(promotionId);
@@ -142,7 +142,7 @@ async function write(db: Db, { blobs }: Services, { registry, key, request, sour
     snapshot_version: 1,
     target: { registry: registry.name, name: key.name, version: unknown.version },
     source: given,
-    promotion: { promotion_id: promotionId, promoted_by: '', reason: request.reason, timestamp: unknown.timestamp },
+    promotion: { promotion_id: promotionId, promoted_by: caller.username, reason: request.reason, timestamp: unknown.timestamp },
     ...(digest && { digest }),
     ...origin.origin,
     model: origin.model ?? (await describeFolder(db, blobs, tracking.id, folder ?? '')),
@@ -151,11 +151,12 @@ async function write(db: Db, { blobs }: Services, { registry, key, request, sour
   return insertPromotedVersion(
     db,
     key,
-    { ...request, source, registry: registry.name, tags: [...request.tags, ...promotionTags(promotionId, given)] },
+    { ...request, source, registry: registry.name, tags: [...request.tags, ...promotionTags(promotionId, given, caller.username)] },
     {
       promotionId,
       source: given,
       target: { registry: registry.name, name: key.name, aliases: request.aliases },
+      requestedBy: caller.username,
       reason: request.reason,
       snapshot,
     },
@@ -200,12 +201,13 @@ function sourceOf({ copied, tracking, runId }: VersionSource, uri: string): Reco
   };
 }
 
-function promotionTags(promotionId: string, source: Record<string, string>): Tag[] {
+function promotionTags(promotionId: string, source: Record<string, string>, promotedBy: string): Tag[] {
   const tags = {
     id: promotionId,
     source_workspace: source.workspace ?? source.registry,
     source_name: source.name,
     source_version: source.version,
+    promoted_by: promotedBy === '' ? undefined : promotedBy,
   };
   return Object.entries(tags).flatMap(([key, value]) => (value === undefined ? [] : [{ key: PROMOTION_TAG + key, value }]));
 }

@@ -33,6 +33,8 @@ export type NewPromotion = {
   source: Record<string, string>;
   /** Without the number of the version, which is added. */
   target: { registry: string; name: string; aliases: string[] };
+  /** The user; empty while login is off. */
+  requestedBy: string;
   reason: string;
   /** Canonical JSON with `unknownOf` for what is known only when the version is there. */
   snapshot: string;
@@ -58,8 +60,8 @@ const PROMOTE = statement(
        :source_scope_id::integer, :source_model_id::bigint, :source_version::integer
      from known),
    promotion as (
-     insert into promotions (promotion_id, status, source, target, target_scope_id, digest, reason)
-     select :promotion_id::uuid, 'COMPLETED', :promoted_from::jsonb, :target::jsonb || jsonb_build_object('version', version::text), :scope, digest, :reason
+     insert into promotions (promotion_id, status, source, target, target_scope_id, digest, requested_by, reason)
+     select :promotion_id::uuid, 'COMPLETED', :promoted_from::jsonb, :target::jsonb || jsonb_build_object('version', version::text), :scope, digest, :requested_by, :reason
      from known
      returning ${COLUMNS})
    select frozen.digest as found_digest, written.* from frozen left join (
@@ -76,7 +78,7 @@ export async function insertPromotedVersion(
   db: Db,
   key: ModelKey,
   version: VersionToInsert,
-  { promotionId, source, target, reason, snapshot }: NewPromotion,
+  { promotionId, source, target, requestedBy, reason, snapshot }: NewPromotion,
 ): Promise<{ written: WrittenPromotion | null; foundDigest: string | null }> {
   const { copied, folder } = version.source;
   const unknown = unknownOf(promotionId);
@@ -94,6 +96,7 @@ export async function insertPromotedVersion(
     source_version: copied?.version ?? null,
     promoted_from: JSON.stringify(source),
     target: JSON.stringify(target),
+    requested_by: requestedBy,
     reason,
   });
   const { found_digest: foundDigest = null, promotion = null, ...inserted } = row ?? {};
