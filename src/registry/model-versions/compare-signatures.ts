@@ -92,12 +92,15 @@ function changesOf(part: Part, name: string, before: Column, after: Column): Sig
   return changes;
 }
 
-const CONVERSIONS: Record<string, string[]> = { integer: ['long', 'double'], float: ['double'] };
+const CONVERSIONS = new Map([
+  ['integer', ['long', 'double']],
+  ['float', ['double']],
+]);
 
 /** True when MLflow takes values of type `sent` where `declared` is asked for. */
 function takes(declared: unknown, sent: unknown): boolean {
   if (declared === 'any') return true;
-  if (typeof declared === 'string' && typeof sent === 'string') return CONVERSIONS[sent]?.includes(declared) ?? false;
+  if (typeof declared === 'string' && typeof sent === 'string') return CONVERSIONS.get(sent)?.includes(declared) ?? false;
   const [wanted, given] = [tensorOf(declared), tensorOf(sent)];
   if (!wanted || !given || wanted.dtype !== given.dtype || wanted.shape.length !== given.shape.length) return false;
   return wanted.shape.every((size, i) => size === -1 || size === given.shape[i]);
