@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { type Audit, openAudit } from './access/audit/open.ts';
-import { type Access, openAccess } from './access/open.ts';
+import { type Access, type Login, loginOf, openAccess } from './access/open.ts';
 import { createApp } from './app.ts';
 import { openBlobStore } from './artifacts/blobs/open.ts';
 import { sweepUploads } from './artifacts/sweep-uploads.ts';
@@ -28,7 +28,7 @@ const SWEEP_MS = 3_600_000;
  * is still starting: PostgreSQL is never left running.
  */
 export async function serve(config: Config): Promise<void> {
-  if (config.workers > 1 && cluster.isPrimary) return serveByWorkers(config);
+  if (config.workers > 1 && cluster.isPrimary) return serveByWorkers(config, banner);
   const interrupted = stopSignal();
   const { log, flush } = await openLogger(config.logLevel);
   const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres(config.dataDir) : undefined;
@@ -40,9 +40,9 @@ export async function serve(config: Config): Promise<void> {
       process.exit(0);
     }
     const { server, db, webhooks, consumers, access, audit } = started;
-    const text = banner(config, server.http, access);
-    if (cluster.isWorker) tellReady({ banner: text });
-    else process.stdout.write(text);
+    const ready = { port: (server.http.address() as AddressInfo).port, login: loginOf(access) };
+    if (cluster.isWorker) tellReady(ready);
+    else process.stdout.write(banner(config, ready));
     void interrupted
       .then(async ({ signal }) => {
         log.info({ signal }, 'stopping');
@@ -107,26 +107,24 @@ async function listen(server: http.Server, { host, port }: Config): Promise<void
   }
 }
 
-function banner({ host, dataDir, databaseUrl, artifactsUrl }: Config, server: http.Server, access: Access | null): string {
-  const { port } = server.address() as AddressInfo;
+function banner({ host, dataDir, databaseUrl, artifactsUrl }: Config, { port, login }: { port: number; login: Login }): string {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   const address = `http://${reachable}:${port}`;
-  const login =
-    access === null
-      ? 'off: everybody who reaches this address may do everything (AUTH=on changes that)'
-      : access.setupToken === null
-        ? 'on'
-        : `on; choose the password of the administrator, within 24 hours, at\n             ${address}/setup?token=${access.setupToken}`;
+  const who = {
+    off: 'off: everybody who reaches this address may do everything (AUTH=on changes that)',
+    on: 'on',
+    setup: `on; choose the password of the administrator, within 24 hours, at\n             ${address}/setup?token=${login.setupToken}`,
+  }[login.state];
   const database = databaseUrl === undefined ? `embedded PostgreSQL in ${dataDir}` : `PostgreSQL at ${new URL(databaseUrl).host}`;
   return `
 Model Commons is ready at ${address}
   database   ${database}
   artifacts  ${artifactsUrl}
-  login      ${login}
+  login      ${who}
 
 Point an MLflow client at it, in the shell or in Python:
   export MLFLOW_TRACKING_URI=${address}
   mlflow.set_tracking_uri("${address}")
-${access === null ? '' : 'and say who you are by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or by MLFLOW_TRACKING_TOKEN.\n'}
+${login.state === 'off' ? '' : 'and say who you are by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or by MLFLOW_TRACKING_TOKEN.\n'}
 `;
 }

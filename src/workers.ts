@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Login } from './access/open.ts';
 import type { Config } from './config.ts';
 import { startEmbeddedPostgres } from './platform/db/embedded.ts';
 import { migrate } from './platform/db/migrate.ts';
@@ -10,8 +11,8 @@ import { stopSignal } from './stop-signal.ts';
 
 const RESTART_AFTER_MS = 1000;
 
-/** What a worker tells its parent once it listens: what is to be printed for people. */
-export type Ready = { banner: string };
+/** What a worker tells its parent once it listens, for the banner. */
+type Ready = { port: number; login: Login };
 
 /** In a worker: tells the parent that this one listens. */
 export function tellReady(ready: Ready): void {
@@ -22,7 +23,7 @@ export function tellReady(ready: Ready): void {
  * Runs `config.workers` processes that share the port, with the database and the schema made ready here before. One that ends unexpectedly is replaced.
  * SIGINT and SIGTERM stop them all, then PostgreSQL. Rejects when a worker cannot start.
  */
-export async function serveByWorkers(config: Config): Promise<void> {
+export async function serveByWorkers(config: Config, banner: (config: Config, ready: Ready) => string): Promise<void> {
   const interrupted = stopSignal();
   const { log, flush } = await openLogger(config.logLevel);
   const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres(config.dataDir) : undefined;
@@ -39,7 +40,7 @@ export async function serveByWorkers(config: Config): Promise<void> {
     const starting = Array.from({ length: config.workers }, start);
     const started = await Promise.race([Promise.all(starting.map(readyOf)), interrupted]);
     if (Array.isArray(started)) {
-      process.stdout.write(started[0]?.banner ?? '');
+      if (started[0]) process.stdout.write(banner(config, started[0]));
       replaceLost(start, log);
     }
   } catch (error) {
@@ -50,8 +51,7 @@ export async function serveByWorkers(config: Config): Promise<void> {
   }
   void interrupted.then(async ({ signal }) => {
     log.info({ signal }, 'stopping');
-    const codes = await stopAll();
-    await end(codes.every((code) => code === 0) ? 0 : 1);
+    await end((await stopAll()) ? 0 : 1);
   });
 }
 
@@ -75,16 +75,17 @@ function replaceLost(start: () => Worker, log: Logger): void {
   });
 }
 
-/** Stops all workers, each after what it has under way, and gives their exit codes. */
-function stopAll(): Promise<(number | null)[]> {
+/** Stops all workers, each after what it has under way; true when all could. One that was only starting may end by the signal itself. */
+async function stopAll(): Promise<boolean> {
   isStopping = true;
   const running = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
-  return Promise.all(
+  const stopped = await Promise.all(
     running.map(async (worker) => {
       const exited = once(worker, 'exit');
       worker.process.kill('SIGTERM');
-      const [code] = (await exited) as [number | null];
-      return code;
+      const [code, signal] = (await exited) as [number | null, NodeJS.Signals | null];
+      return code === 0 || signal === 'SIGTERM';
     }),
   );
+  return stopped.every(Boolean);
 }

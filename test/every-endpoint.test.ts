@@ -110,7 +110,7 @@ async function call(
 }
 
 // Rights that are not a level on one thing: of who manages any workspace or registry, and of an account on itself.
-const OF_MANAGERS = ['group.get', 'role.list_of_user', 'grant.list', 'audit.list', 'audit.export'];
+const OF_MANAGERS = ['group.get', 'role.list_of_user', 'grant.list'];
 const OF_THE_ACCOUNT = ['user.get', 'user.update_password', 'workspace_permission.list_of_user'];
 
 /** Whether the declaration lets a kind of caller through. Only what is for a whole workspace tells its members from those who may do more. */

@@ -43,7 +43,7 @@ describe('registered-models/create', () => {
   });
 
   it('keeps odd names as plain data', async () => {
-    for (const name of ['__proto__', 'constructor', ' blank ', 'ünïcode 🦊', "it's", '100%25', 'org.shared.fraud']) {
+    for (const name of ['__proto__', 'constructor', 'ünïcode 🦊', "it's", '100%25', 'org.shared.fraud']) {
       await server.post('registered-models/create', { name }).expect(200);
       expect((await getModel(name)).name).toBe(name);
     }

@@ -25,6 +25,14 @@ export type Access = {
   stop(): void;
 };
 
+/** What to tell who starts the server. */
+export type Login = { state: 'off' | 'on' | 'setup'; setupToken: string };
+
+export function loginOf(access: Access | null): Login {
+  if (access === null) return { state: 'off', setupToken: '' };
+  return access.setupToken === null ? { state: 'on', setupToken: '' } : { state: 'setup', setupToken: access.setupToken };
+}
+
 const HAS_ADMIN = statement(
   'has_admin',
   'select from users where is_admin and (password_hash is not null or oidc_subject is not null) limit 1',

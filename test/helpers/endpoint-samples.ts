@@ -248,4 +248,6 @@ export const samples: Record<string, Sample> = {
   'token.create': () => ({ name: fresh('token') }),
   'token.list': nothing,
   'token.delete': () => ({ token_id: '00000000-0000-4000-8000-000000000000' }),
+  'audit.list': nothing,
+  'audit.export': nothing,
 };
