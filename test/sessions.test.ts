@@ -56,7 +56,7 @@ describe('the browser session', () => {
   });
 });
 
-describe('guessing', () => {
+describe('guessing (G5)', () => {
   const guess = (username: string) =>
     server.withHeader(`Basic ${Buffer.from(`${username}:wrong password`).toString('base64')}`).get('registered-models/search');
 
