@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runClient } from './run-python.ts';
 import { type Server, startServer } from './server.ts';
 import { ensureVenv, findPython } from './servers/venv.ts';
@@ -9,9 +9,8 @@ const ADMIN = { ADMIN_USERNAME: 'admin', ADMIN_PASSWORD: 'correct horse battery'
 
 // A server that runs already has login on or off.
 describe.skipIf(process.env.COMPAT_URL)('with login', () => {
-  let [server, python3_10]: [Server | undefined, string] = [undefined, ''];
+  let server: Server | undefined;
   beforeAll(async () => {
-    python3_10 = await ensureVenv('mlflow-3.10', await findPython());
     server = await startServer({ AUTH: 'on', ...ADMIN });
   });
   afterAll(() => server?.stop());
@@ -19,12 +18,10 @@ describe.skipIf(process.env.COMPAT_URL)('with login', () => {
   it.each([
     ['auth_2_22.py', '2.22'],
     ['auth_3_10.py', '3.10'],
-    ['auth_3_17.py', '3.17'],
-    ['signing_in.py', '1.30'],
-    ['signing_in.py', '2.22'],
-    ['signing_in.py', '3.17'],
+    ['auth_3_17.py', '3.17.2'],
+    ...['1.30', '2.9', '2.22', '3.0', '3.5', '3.10', '3.17.2'].map((version) => ['signing_in.py', version] as const),
   ] as const)('%s passes with the stock mlflow %s client', async (script, version) => {
-    const python = version === '3.10' ? python3_10 : inject('pythons')[version];
+    const python = await ensureVenv(`mlflow-${version}`, await findPython());
     const settings = { MLFLOW_TRACKING_URI: server?.url ?? '', ...ADMIN };
     const output = await runClient(python, ['-W', 'ignore', join(import.meta.dirname, 'stock-auth', script)], settings, LIMIT_MS);
     expect(output).toMatch(/^ok /m);
