@@ -23,6 +23,8 @@ export type Site = {
   pythons: Installed;
   /** Base URL of the server under test. */
   trackingUri: string;
+  /** A server with login on, as clients are told of it and of an account there. */
+  signedIn: { MLFLOW_TRACKING_URI: string; MLFLOW_TRACKING_USERNAME: string; MLFLOW_TRACKING_PASSWORD: string };
   /** What is written while the clients run goes here. */
   folder: string;
 };
@@ -74,12 +76,20 @@ const java: Client = {
     { command: ['javac', '--release', '17', '--version'], label: 'a JDK, 17 or newer' },
     { command: ['mvn', '--version'], label: 'Maven' },
   ],
-  run({ pythons, trackingUri, folder }) {
+  async run({ pythons, trackingUri, signedIn, folder }) {
     const quiet = ['--batch-mode', '--quiet', '-Dstyle.color=never'];
     const project = ['-f', script('java/pom.xml'), `-Dbuild.folder=${join(folder, 'java')}`];
     // It takes artifacts through a Python client: one of its own time.
-    const settings = { MLFLOW_TRACKING_URI: trackingUri, MLFLOW_PYTHON_EXECUTABLE: pythons['mlflow-2.22'] };
-    return runClient('mvn', [...quiet, ...project, 'compiler:compile', 'exec:java'], settings, LIMIT_MS);
+    const live = (settings: Record<string, string>) =>
+      runClient(
+        'mvn',
+        [...quiet, ...project, 'compiler:compile', 'exec:java'],
+        { ...settings, MLFLOW_PYTHON_EXECUTABLE: pythons['mlflow-2.22'] },
+        LIMIT_MS,
+      );
+    const output = await live({ MLFLOW_TRACKING_URI: trackingUri });
+    await live(signedIn);
+    return output;
   },
 };
 

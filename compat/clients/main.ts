@@ -35,7 +35,15 @@ async function main(): Promise<number> {
   const pythons = Object.fromEntries(await inTurns(ENVIRONMENTS, async (name) => [name, await ensureVenv(name, python)] as const));
   const server = await startServer();
   atEnd(() => server.stop());
-  const site = { pythons: pythons as Installed, trackingUri: server.url, folder };
+  const account = { username: 'admin', password: 'correct horse battery' };
+  const guarded = await startServer({ AUTH: 'on', ADMIN_USERNAME: account.username, ADMIN_PASSWORD: account.password });
+  atEnd(() => guarded.stop());
+  const signedIn = {
+    MLFLOW_TRACKING_URI: guarded.url,
+    MLFLOW_TRACKING_USERNAME: account.username,
+    MLFLOW_TRACKING_PASSWORD: account.password,
+  };
+  const site = { pythons: pythons as Installed, trackingUri: server.url, signedIn, folder };
 
   const labels = await Promise.all(CLIENTS.map(async ({ name, version }) => `${name} ${await version()}`));
   const chosen = CLIENTS.filter((_, index) => wanted.length === 0 || wanted.some((word) => labels[index]?.includes(word)));

@@ -34,8 +34,12 @@ export function judge(wire: Wire, answer: Answer | Error, secrets: readonly stri
     const found = (text.match(pattern) ?? []).find((match) => !said(match));
     if (found) return `insides: ${found} in ${text.slice(0, 300)}`;
   }
-  return PLAIN_REFUSALS.includes(text) ? null : problemOfShape(text);
+  return PLAIN_REFUSALS.includes(text) || isPage(headers, text) ? null : problemOfShape(text);
 }
+
+/** The pages to sign in on say what went wrong to people. */
+const isPage = (headers: Answer['headers'], text: string) =>
+  String(headers['content-type']).startsWith('text/html') && text.includes('role="alert"');
 
 /** 501: said of what the store behind the server cannot do, by the stock server too. */
 const isUnsupportedStore = (status: number, text: string) => status === 501 && text.includes('"error_code":"NOT_IMPLEMENTED"');

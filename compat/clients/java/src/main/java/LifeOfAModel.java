@@ -3,8 +3,10 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +38,7 @@ public final class LifeOfAModel {
   private static final Map<String, String> logged = new TreeMap<>();
 
   public static void main(String[] args) throws Exception {
-    try (MlflowClient client = client()) {
+    try (MlflowClient client = client(System.getenv("MLFLOW_TRACKING_URI"))) {
       String experimentId = experiment(client);
       String runId = run(client, experimentId);
       String name = register(client, runId);
@@ -51,8 +53,7 @@ public final class LifeOfAModel {
   }
 
   /** Of itself the Java client reads no user from the environment, as its Python helper for artifacts does. */
-  private static MlflowClient client() {
-    String uri = System.getenv("MLFLOW_TRACKING_URI");
+  private static MlflowClient client(String uri) {
     String username = System.getenv("MLFLOW_TRACKING_USERNAME");
     if (username == null) return new MlflowClient(uri);
     return new MlflowClient(new BasicMlflowHostCreds(uri, username, System.getenv("MLFLOW_TRACKING_PASSWORD")));
@@ -171,11 +172,15 @@ public final class LifeOfAModel {
   private static void share(MlflowClient client, String name, String runId) throws Exception {
     String server = System.getenv("MLFLOW_TRACKING_URI");
     String registry = "shared-" + ID;
-    HttpRequest request = HttpRequest.newBuilder(URI.create(server + "/api/1.0/registries"))
+    HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(server + "/api/1.0/registries"))
         .header("Content-Type", "application/json")
-        .POST(HttpRequest.BodyPublishers.ofString(json("name", registry)))
-        .build();
-    int status = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).statusCode();
+        .POST(HttpRequest.BodyPublishers.ofString(json("name", registry)));
+    String username = System.getenv("MLFLOW_TRACKING_USERNAME");
+    if (username != null) {
+      String account = username + ":" + System.getenv("MLFLOW_TRACKING_PASSWORD");
+      request.header("Authorization", "Basic " + Base64.getEncoder().encodeToString(account.getBytes(StandardCharsets.UTF_8)));
+    }
+    int status = HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.ofString()).statusCode();
     if (status == 404) return; // the stock server has none
     same(status, 201, "status of the new registry");
     String shared = registry + ".life";
@@ -186,7 +191,7 @@ public final class LifeOfAModel {
     String base = server + "/registries/" + registry;
     for (String host : List.of(server, base, base + "/")) {
       String model = host.equals(server) ? shared : "life";
-      try (MlflowClient reader = new MlflowClient(host)) {
+      try (MlflowClient reader = client(host)) {
         same(reader.getRegisteredModel(model).getName(), model, "name of the shared model");
         ModelVersion version = reader.getModelVersion(model, "1");
         same(version.getName() + " " + version.getRunId(), model + " " + runId, "shared version");
@@ -197,7 +202,7 @@ public final class LifeOfAModel {
       }
     }
     // Each starts a Python.
-    try (MlflowClient reader = new MlflowClient(base)) {
+    try (MlflowClient reader = client(base)) {
       same(read(client.downloadModelVersion(shared, "2")), logged, "files of the shared version");
       same(read(reader.downloadLatestModelVersion("life", "Production")), logged, "files of the shared version in production");
     }
