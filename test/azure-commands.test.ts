@@ -11,6 +11,7 @@ import { registry } from '../src/commands/registry.ts';
 import { runCommand } from './helpers/command.ts';
 import { freshName } from './helpers/seed.ts';
 import { startTestServer } from './helpers/server.ts';
+import { sharing } from './helpers/trained.ts';
 
 const ARTIFACTS = '/api/2.0/mlflow-artifacts/artifacts';
 const MLMODEL = 'flavors:\n  python_function:\n    loader_module: sk\n';
@@ -42,17 +43,7 @@ async function folderOf(files: Record<string, string | Buffer>): Promise<string>
   return folder;
 }
 
-async function seedRegistry(): Promise<string> {
-  const name = freshName('reg');
-  await server.post('/api/1.0/registries', { name }).expect(201);
-  return name;
-}
-
-async function seedWorkspace(): Promise<string> {
-  const name = freshName('ws');
-  await server.post('/api/3.0/mlflow/workspaces', { name }).expect(201);
-  return name;
-}
+const { seedRegistry, seedWorkspace } = sharing(server);
 
 /** A run of a workspace with the files of a model below `model`; gives its id. */
 async function seedRun(workspace: string): Promise<string> {

@@ -7,21 +7,13 @@ import { describe, expect, it, vi } from 'vitest';
 import { expectRefusal, rowCounts } from './helpers/refusal.ts';
 import { freshName } from './helpers/seed.ts';
 import { startTestServer } from './helpers/server.ts';
+import { sharing } from './helpers/trained.ts';
 
 const server = await startTestServer();
 const ARTIFACTS = '/api/2.0/mlflow-artifacts/artifacts';
 const MLMODEL = 'model_id: m-1\nflavors:\n  python_function:\n    loader_module: sk\nsignature:\n  inputs: "[]"\n';
 
-async function seedRegistry(): Promise<string> {
-  const name = freshName('reg');
-  await server.post('/api/1.0/registries', { name }).expect(201);
-  return name;
-}
-async function seedWorkspace(): Promise<string> {
-  const name = freshName('ws');
-  await server.post('/api/3.0/mlflow/workspaces', { name }).expect(201);
-  return name;
-}
+const { seedRegistry, seedWorkspace } = sharing(server);
 
 /** The API as seen from a workspace. */
 function from(workspace: string) {

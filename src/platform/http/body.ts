@@ -22,6 +22,11 @@ export async function readJsonBody(req: IncomingMessage, limit: number, mayBeAbs
     if (type.split(';')[0] !== 'application/json') throw invalidParameter("Bad Request. Content-Type must be one of ['application/json'].");
   }
   if (length === undefined && req.headers['transfer-encoding'] === undefined) return undefined;
+  return parseJsonBody(await readBytes(req, limit));
+}
+
+/** Reads a body of at most `limit` bytes in the time that `readJsonBody` tells. Throws 413 or 408 with a sentence for the caller. */
+export async function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
   const waitMs = BODY_WAIT_MS + limit / SLOWEST_BYTES_PER_MS;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -29,7 +34,7 @@ export async function readJsonBody(req: IncomingMessage, limit: number, mayBeAbs
     timer = setTimeout(reject, waitMs, error);
   });
   try {
-    return parseJsonBody(await Promise.race([getRawBody(req, { limit, length: length ?? null }), late]));
+    return await Promise.race([getRawBody(req, { limit, length: req.headers['content-length'] ?? null }), late]);
   } catch (error) {
     throw (error as { type?: string }).type === 'entity.too.large'
       ? new MlflowError(
