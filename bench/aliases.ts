@@ -1,7 +1,7 @@
 import { cpuSecondsOf } from '../compat/servers/processes.ts';
 import type { Server } from '../compat/servers/servers.ts';
+import { isChampion } from './fixture.ts';
 import { applyLoad } from './load.ts';
-import { isChampion } from './operations.ts';
 import { format } from './report.ts';
 import { median, percentile } from './statistics.ts';
 import type { LoadOptions } from './throughput.ts';

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { cpuSecondsOf } from '../compat/servers/processes.ts';
 import { oursOnSharedPostgres, type Recipe, type Server, type Site, startServer, stock } from '../compat/servers/servers.ts';
+import type { Bar } from './picture.ts';
 import { atLeast, format, type Gate } from './report.ts';
 import { median } from './statistics.ts';
 import { getFile, type Job, list, put, runJobs } from './transfers.ts';
@@ -145,6 +146,15 @@ export function gatesOfArtifacts(results: ArtifactRow[]): Gate[] {
     ];
   });
 }
+
+/** Ours over the better stock server. */
+export const barsOfArtifacts = (results: ArtifactRow[]): Bar[] =>
+  results.map(({ row: { name, gate }, lanes: [ours, ...others], failure }) => {
+    const over = others.slice(0, 2).map((other) => ratiosOver(ours, other));
+    const ratios = (failure ? [] : over).sort((a, b) => median(a) - median(b))[0] ?? [];
+    const ratio = median(ratios);
+    return { name, ratio, least: Math.min(...ratios), most: Math.max(...ratios), gate: { at: gate, reached: ratio >= gate } };
+  });
 
 /** Rows for print: row, server, MiB/s, files/s, ms of each phase, CPU ms per request, ours over this server, with its range over the rounds. */
 export function tableOfArtifacts(results: ArtifactRow[]): string[][] {

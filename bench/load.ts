@@ -5,7 +5,8 @@ const REPLY_WITHIN_MS = 60_000;
 const CHECK_ONE_IN = 50;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
-export type Reply = { status: number; body: Buffer };
+/** `bytes` are those on the wire: head and body. */
+export type Reply = { status: number; body: Buffer; bytes: number };
 
 /** One keep-alive HTTP/1.1 connection, one request at a time. Cheaper than node:http, since the generator shares the cores with the servers. */
 export class Connection {
@@ -65,7 +66,7 @@ export class Connection {
     this.#received = Buffer.alloc(0);
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.resolve({ status: Number(head.slice(9, 12)), body });
+    waiting?.resolve({ status: Number(head.slice(9, 12)), body, bytes: end });
   }
 }
 
@@ -84,6 +85,8 @@ export type Slice = {
   p50: number;
   p99: number;
   replies: number;
+  /** On the wire, head and body, of one good reply in the mean. */
+  bytes: number;
   /** What went wrong, and how often: statuses other than 200, bad bodies, broken connections. */
   failures: Record<string, number>;
 };
@@ -96,6 +99,7 @@ export async function applyLoad({ port, next, check, connections, seconds }: Loa
   const stopAt = startedAt + seconds * 1000;
   let lastReplyAt = startedAt;
   let asked = 0;
+  let bytes = 0;
   const askAgainAndAgain = async () => {
     const connection = new Connection(port);
     for (let sentAt = performance.now(); sentAt < stopAt; sentAt = performance.now()) {
@@ -104,6 +108,7 @@ export async function applyLoad({ port, next, check, connections, seconds }: Loa
         lastReplyAt = performance.now();
         if (reply.status !== 200) throw new Error(`status ${reply.status}: ${reply.body.toString().slice(0, 200)}`);
         if (asked++ % CHECK_ONE_IN === 0) check(reply);
+        bytes += reply.bytes;
         latencies.push(lastReplyAt - sentAt);
       } catch (error) {
         const { message } = error as Error;
@@ -118,6 +123,7 @@ export async function applyLoad({ port, next, check, connections, seconds }: Loa
     p50: percentile(latencies, 0.5),
     p99: percentile(latencies, 0.99),
     replies: latencies.length,
+    bytes: bytes / latencies.length,
     failures,
   };
 }

@@ -1,7 +1,8 @@
 import { oursOnSharedPostgres, type Recipe, type Server, type Site, startServer } from '../compat/servers/servers.ts';
 import { type LookUps, measureLookUps } from './aliases.ts';
-import { call, callEach, makeFixture, resolvesAliases, sendJson } from './operations.ts';
+import { makeFixture, resolvesAliases } from './fixture.ts';
 import { atLeast, type Gate } from './report.ts';
+import { call, callEach, sendJson } from './requests.ts';
 import { median } from './statistics.ts';
 import type { LoadOptions } from './throughput.ts';
 

@@ -29,9 +29,12 @@ export function printTable(header: string[], rows: string[][]): void {
   console.log();
 }
 
+export const GATE_COLUMNS = ['gate', 'needs', 'got', ''];
+
+/** Rows for print: the gate, what it needs, what was measured, and PASS or FAIL. */
+export const rowsOfGates = (gates: Gate[]): string[][] =>
+  gates.map(({ name, needs, got, pass }) => [name, needs, got, pass ? 'PASS' : 'FAIL']);
+
 export function printGates(gates: Gate[]): void {
-  printTable(
-    ['gate', 'needs', 'got', ''],
-    gates.map(({ name, needs, got, pass }) => [name, needs, got, pass ? 'PASS' : 'FAIL']),
-  );
+  printTable(GATE_COLUMNS, rowsOfGates(gates));
 }

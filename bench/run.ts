@@ -1,24 +1,66 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { atEnd, cleanUp, cleanUpOnSignals, isEnding } from '../compat/servers/clean-up.ts';
 import { openDatabases } from '../compat/servers/postgres.ts';
+import type { Site } from '../compat/servers/servers.ts';
 import { ensureVenv, findPython } from '../compat/servers/venv.ts';
-import { tableOfLookUps } from './aliases.ts';
-import { gatesOfArtifactMemory, measureArtifactMemory, tableOfArtifactMemory } from './artifact-memory.ts';
-import { ARTIFACT_CONNECTIONS, gatesOfArtifacts, measureArtifacts, tableOfArtifacts } from './artifacts.ts';
+import { gatesOfArtifactMemory, measureArtifactMemory } from './artifact-memory.ts';
+import { gatesOfArtifacts, measureArtifacts } from './artifacts.ts';
+import { buildBaseline } from './baseline.ts';
+import { measureCeilings } from './ceiling.ts';
+import { measureCost } from './cost.ts';
+import { startBesideBaseline, startLanes } from './lanes.ts';
 import { gatesOfLogin, measureLogin } from './login.ts';
-import { readOptions } from './options.ts';
+import { operations } from './operations.ts';
+import { lookUpConnections, type Options, readOptions } from './options.ts';
+import { pictureOfResults, plainPageOf, writePage } from './page.ts';
+import { measureProcesses } from './processes.ts';
 import { format, printGates, printTable } from './report.ts';
+import type { About, Results } from './results.ts';
+import {
+  type Section,
+  sectionOfArtifactMemory,
+  sectionOfArtifacts,
+  sectionOfCost,
+  sectionOfLargePromotion,
+  sectionOfLookUps,
+  sectionOfProcesses,
+  sectionOfStarts,
+  sectionOfTargets,
+  sectionOfThroughput,
+} from './sections.ts';
 import { gatesOfLargePromotion, gatesOfResolving, measureLargePromotion, measureResolving } from './sharing.ts';
-import { gatesOfStarts, measureStarts, rowsOfStarts } from './starts.ts';
-import { gatesOfThroughput, measureCeiling, measureThroughput, rowsOfThroughput } from './throughput.ts';
+import { gatesOfStarts, measureStarts } from './starts.ts';
+import { expectedMinutes, measureThroughput, type Throughput } from './throughput.ts';
+import { gatesOfThroughput } from './throughput-report.ts';
 
 const run = promisify(execFile);
+const RESULTS = path.join(import.meta.dirname, 'results');
+
+const NOTHING: Omit<Results, keyof About | 'options'> = {
+  starts: [],
+  cost: [],
+  ceilings: [],
+  throughput: [],
+  processes: [],
+  resolving: [],
+  login: [],
+  artifacts: [],
+  gates: [],
+};
+
 async function main(): Promise<boolean> {
   const options = readOptions();
+  if (options.from !== undefined) {
+    const results = JSON.parse(await readFile(options.from, 'utf8')) as Results;
+    if (options.write === undefined) process.stdout.write(`${plainPageOf(results)}\n`);
+    else await writePage(options.write, results);
+    return true;
+  }
+  if (options.write !== undefined) await access(options.write);
   await access(path.join(import.meta.dirname, '../dist/cli.js')).catch(() => {
     throw new Error('there is no dist/cli.js: run npm run build first');
   });
@@ -35,80 +77,101 @@ async function main(): Promise<boolean> {
     `${about.cpus} cores, ${about.memoryGiB} GiB, load ${about.loadAverage.map(format).join(' ')}: shared, so quote ratios only\n`,
   );
 
-  const starts = options.startup || options.memory ? await measureStarts(site, options.rounds, options) : [];
-  if (starts.length > 0) {
-    console.log(`\nStarts, ${options.rounds} of each in alternation, medians (stock as shipped: default workers, jobs on)`);
-    const columns = ['server', 'first s', 'start s', 'range', 'sooner'];
-    printTable(options.memory ? [...columns, 'processes', 'RSS MiB', 'PSS MiB', 'less RSS'] : columns, rowsOfStarts(starts));
-  }
-
-  const measured = options.operations.length > 0;
-  const ceiling = measured ? await measureCeiling(site, options) : Number.NaN;
-  const throughput = measured ? await measureThroughput(site, options.operations, options) : [];
-  if (measured) {
-    console.log(
-      `\nThroughput, ${options.connections} connections, ${options.rounds} rounds of ${options.seconds} s in alternation, medians`,
-    );
-    console.log(`The generator's own ceiling: ${format(ceiling)} req/s`);
-    const columns = ['operation', 'server', 'req/s', 'p50 ms', 'p99 ms', 'CPU ms/req', 'ours over it', 'ours over the better'];
-    printTable(columns, rowsOfThroughput(throughput));
-    for (const { operation, failures, notes } of throughput)
-      for (const text of [...failures, ...notes]) console.log(`  ${operation}: ${text}`);
-  }
-
-  const resolving = options.resolveShared ? await measureResolving(site, options) : [];
-  const login = options.login ? await measureLogin(site, options) : [];
-  for (const lookUps of [resolving, login].filter(({ length }) => length > 0)) {
-    console.log(
-      `\nThe version of an alias, ${options.connections} connections, ${options.rounds} rounds of ${options.seconds} s in alternation, medians`,
-    );
-    printTable(['way', 'req/s', 'p50 ms', 'CPU ms/req', 'CPU over first', 'time over first'], tableOfLookUps(lookUps));
-  }
-  const largePromotion = options.largePromotion ? await measureLargePromotion(site) : undefined;
-  if (largePromotion) {
-    const { uploadSeconds, promotionSeconds, addedBytes } = largePromotion;
-    console.log(
-      `\n2 GiB: uploaded in ${format(uploadSeconds)} s, promoted in ${format(promotionSeconds * 1000)} ms, which added ${addedBytes} bytes of files`,
-    );
-  }
-
-  const artifacts = options.artifacts.length > 0 ? await measureArtifacts(site, options.artifacts, options.rounds) : [];
-  if (artifacts.length > 0) {
-    console.log(`\nArtifacts, ${ARTIFACT_CONNECTIONS} connections, ${options.rounds} rounds in alternation, medians`);
-    printTable(['row', 'server', 'MiB/s', 'files/s', 'ms', 'CPU ms/req', 'ours over it'], tableOfArtifacts(artifacts));
-    for (const { row, failure } of artifacts) if (failure) console.log(`  ${row.name}: ${failure}`);
-  }
-  const artifactMemory = options.artifactMemory ? await measureArtifactMemory(site) : undefined;
-  if (artifactMemory) {
-    console.log(`\nMemory while 10 GiB pass through, up and down, MiB; it took ${format(artifactMemory.seconds)} s`);
-    printTable(['memory', 'before', 'most', 'after', 'growth'], tableOfArtifactMemory(artifactMemory));
-  }
-
-  const gates = [
-    ...gatesOfStarts(starts, options),
-    ...gatesOfThroughput(throughput, options.connections),
-    ...gatesOfResolving(resolving),
-    ...gatesOfLogin(login),
-    ...(largePromotion ? gatesOfLargePromotion(largePromotion) : []),
-    ...gatesOfArtifacts(artifacts),
-    ...(artifactMemory ? gatesOfArtifactMemory(artifactMemory) : []),
-  ];
-  printGates(gates);
-  if (options.rounds < 3) console.log('Fewer than 3 rounds: good enough to try the bench, not to quote.');
-  const results = path.join(import.meta.dirname, 'results');
-  await mkdir(results, { recursive: true });
-  const file = path.join(results, `${about.date.replaceAll(':', '-')}.json`);
   // Not the PostgreSQL's URL, which may hold a password.
-  const { postgres: _, ...kept } = options;
-  await writeFile(
-    file,
-    `${JSON.stringify({ ...about, options: kept, starts, ceiling, throughput, resolving, login, largePromotion, artifacts, artifactMemory, gates }, null, 2)}\n`,
-  );
-  console.log(`Written to ${path.relative(process.cwd(), file)}`);
-  return gates.every(({ pass }) => pass);
+  const results: Results = { ...about, options: { ...options, postgres: undefined }, ...NOTHING };
+  try {
+    await measure(site, options, results);
+  } finally {
+    await keep(results);
+  }
+  if (results.gates.length > 0) printGates(results.gates);
+  if (options.rounds < 3) console.log('Fewer than 3 rounds: good enough to try the bench, not to quote.');
+  if (options.write !== undefined && !isEnding()) await writePage(options.write, results);
+  return results.gates.every(({ pass }) => pass);
 }
 
-async function describeRun(mlflow: string, postgres: string) {
+/** Measures what is asked for, part by part, into `results`, and prints each part when it is done. */
+async function measure(site: Site, options: Options, results: Results): Promise<void> {
+  const lookUps = { ...options, connections: lookUpConnections(options) };
+  if (options.startup || options.memory) {
+    results.starts = await measureStarts(site, options.rounds, options);
+    print(sectionOfStarts(results));
+  }
+  if (options.cost) {
+    results.cost = await measureCost(site);
+    print(sectionOfCost(results));
+  }
+  if (options.operations.length > 0) {
+    results.ceilings = await measureCeilings(site, options);
+    results.throughput = await measureOperations(site, options);
+    print(sectionOfThroughput(results));
+    if (options.baseline === undefined) print(sectionOfTargets(results));
+  }
+  if (options.processes) {
+    results.processes = await measureProcesses(site, options);
+    print(sectionOfProcesses(results));
+  }
+  if (options.resolveShared) {
+    results.resolving = await measureResolving(site, lookUps);
+    print(sectionOfLookUps('resolving', results));
+  }
+  if (options.login) {
+    results.login = await measureLogin(site, lookUps);
+    print(sectionOfLookUps('login', results));
+  }
+  if (options.largePromotion) {
+    results.largePromotion = await measureLargePromotion(site);
+    print(sectionOfLargePromotion(results));
+  }
+  if (options.artifacts.length > 0) {
+    results.artifacts = await measureArtifacts(site, options.artifacts, options.rounds);
+    print(sectionOfArtifacts(results));
+  }
+  if (options.artifactMemory) {
+    results.artifactMemory = await measureArtifactMemory(site);
+    print(sectionOfArtifactMemory(results));
+  }
+  results.gates = [
+    ...gatesOfStarts(results.starts, options),
+    ...gatesOfThroughput(results.throughput),
+    ...gatesOfThroughput(results.processes),
+    ...gatesOfResolving(results.resolving),
+    ...gatesOfLogin(results.login),
+    ...(results.largePromotion ? gatesOfLargePromotion(results.largePromotion) : []),
+    ...gatesOfArtifacts(results.artifacts),
+    ...(results.artifactMemory ? gatesOfArtifactMemory(results.artifactMemory) : []),
+  ];
+}
+
+async function measureOperations(site: Site, options: Options): Promise<Throughput[]> {
+  const names = options.operations;
+  const floors = operations.some(({ name, onFloor }) => onFloor && names.includes(name));
+  const runners =
+    options.baseline === undefined
+      ? await startLanes(site, { floors })
+      : await startBesideBaseline(site, await buildBaseline(options.baseline, site.folder));
+  console.log(`Operations: about ${Math.ceil(expectedMinutes(runners, names, options))} minutes`);
+  return measureThroughput(runners, names, options);
+}
+
+function print({ heading, columns, rows, notes }: Section): void {
+  console.log(`\n${heading}`);
+  printTable(columns, rows);
+  for (const note of notes) console.log(`  ${note}`);
+}
+
+/** Keeps the figures of a run, with a page and a picture of them. */
+async function keep(results: Results): Promise<void> {
+  await mkdir(RESULTS, { recursive: true });
+  const file = path.join(RESULTS, results.date.replaceAll(':', '-'));
+  await writeFile(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`);
+  await writeFile(`${file}.md`, `${plainPageOf(results)}\n`);
+  const picture = pictureOfResults(results);
+  if (picture) await writeFile(`${file}.svg`, picture);
+  console.log(`Written to ${path.relative(process.cwd(), file)}.json, .md${picture ? ' and .svg' : ''}`);
+}
+
+async function describeRun(mlflow: string, postgres: string): Promise<About> {
   const git = async (...args: string[]) =>
     (await run('git', ['--no-optional-locks', ...args], { cwd: import.meta.dirname }).catch(() => ({ stdout: '' }))).stdout.trim();
   const changed = (await git('status', '--porcelain', ':/src', ':/migrations')) === '' ? '' : ' with changes';
@@ -118,6 +181,7 @@ async function describeRun(mlflow: string, postgres: string) {
     mlflow: (await run(mlflow, ['--version'])).stdout.trim(),
     postgres,
     node: process.versions.node,
+    processor: os.cpus()[0]?.model ?? '',
     cpus: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     loadAverage: os.loadavg(),

@@ -5,8 +5,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { oursOnSharedPostgres, type Server, type Site, startServer } from '../compat/servers/servers.ts';
 import { type LookUps, measureLookUps, timesOverFirst } from './aliases.ts';
-import { call, callEach, makeFixture, resolvesAliases, sendJson } from './operations.ts';
+import { makeFixture, resolvesAliases } from './fixture.ts';
 import { atMost, type Gate } from './report.ts';
+import { call, callEach, sendJson } from './requests.ts';
 import { median } from './statistics.ts';
 import type { LoadOptions } from './throughput.ts';
 

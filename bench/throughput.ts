@@ -1,99 +1,131 @@
-import path from 'node:path';
-import { freePort, isHealthy, waitUntil } from '../compat/servers/ports.ts';
-import { cpuSecondsOf, start, tailOf } from '../compat/servers/processes.ts';
-import { oursOnSharedPostgres, type Server, type Site, startServer, stock } from '../compat/servers/servers.ts';
+import { cpuSecondsOf, cpuSecondsOfPostgres, postmasterOf } from '../compat/servers/processes.ts';
+import { ensureFixture } from './fixture.ts';
+import type { Role, Runner } from './lanes.ts';
 import { applyLoad, Connection, type Slice } from './load.ts';
-import { checkReply, get, makeFixture, type Operation, operations, type Target } from './operations.ts';
-import { atLeast, format, type Gate } from './report.ts';
-import { median } from './statistics.ts';
+import { checkReply, type Operation, operations, type Prepared } from './operations.ts';
+import { medianOf } from './ratios.ts';
+import { format } from './report.ts';
+import type { Target } from './requests.ts';
 
-const WARM_UP_SECONDS = 1;
+const WARM_UP_SECONDS = 0.7;
+const FLOORS: Role[] = ['express', 'bare'];
 
-/** A slice, and the server's CPU milliseconds for each good reply (PostgreSQL's not included). */
-type Round = Slice & { cpuMs: number };
+/** A slice, and the CPU milliseconds for each good reply: the server's, and PostgreSQL's. */
+export type Round = Slice & { cpuMs: number; postgresMs: number };
+export type Lane = { label: string; role: Role; rounds: Round[] };
 
 export type Throughput = {
   operation: string;
-  gate: number | undefined;
-  /** Replies a second of ours that do instead of the gate. */
-  enoughPerSecond: number | undefined;
-  servers: { label: string; rounds: Round[] }[];
-  /** Ours over the better of the two stock servers, from the medians; NaN when it was not measured or something failed. */
-  ratio: number;
-  /** The same within each round: shows how much the machine's noise moves it. */
-  ratioOfRounds: number[];
-  /** What makes the ratio worthless. Empty when all is well. */
+  connections: number;
+  /** Ours first. */
+  lanes: Lane[];
+  /** What makes the figures worthless: an answer of ours or of a floor that was not right. Empty when all is well. */
   failures: string[];
-  /** What a reader should know, and no failure. */
+  /** What a reader should know, and no failure of ours. */
   notes: string[];
 };
 
 export type LoadOptions = { rounds: number; seconds: number; connections: number };
+export type ThroughputOptions = { rounds: number; seconds: number; connections: number[] };
 
-/** Measures each operation on our server and on the stock one with 4 workers and with one, in alternation, all three up and on the same PostgreSQL. */
-export async function measureThroughput(site: Site, names: string[], options: LoadOptions): Promise<Throughput[]> {
-  // One after the other: on an empty database each would migrate.
-  const ours = await startServer({ ...oursOnSharedPostgres, label: 'ours' }, site);
-  const stockOne = await startServer(stock('stock 1 worker', { workers: 1, jobs: false }), site);
-  const stockFour = await startServer(stock('stock 4 workers', { jobs: false }), site);
-  const servers = [ours, stockFour, stockOne];
-  await makeFixture(ours);
-  await makeFixture(stockOne);
+const canAnswer = (operation: Operation, { role }: Runner): boolean => operation.onFloor || !FLOORS.includes(role);
+
+/** Minutes that `measureThroughput` takes, about: a stock server is waited for longer than a slice. */
+export function expectedMinutes(runners: Runner[], names: string[], { rounds, seconds, connections }: ThroughputOptions): number {
+  const lanes = operations.filter(({ name }) => names.includes(name)).flatMap((one) => runners.filter((runner) => canAnswer(one, runner)));
+  return (lanes.length * connections.length * (rounds * (seconds + 0.6) + WARM_UP_SECONDS)) / 60;
+}
+
+/** Measures each operation with each number of connections on all servers, which take turns, and stops these. */
+export async function measureThroughput(runners: Runner[], names: string[], options: ThroughputOptions): Promise<Throughput[]> {
+  for (const { server, role, database } of runners) await ensureFixture(server, FLOORS.includes(role) ? 'floor' : database);
   const results: Throughput[] = [];
   for (const operation of operations.filter(({ name }) => names.includes(name))) {
-    const result = await measureOperation(operation, servers, options);
-    console.log(`  ${operation.name}: ${result.failures[0] ?? `${format(result.ratio)}x`}`);
-    results.push(result);
+    results.push(...(await measureOperation(operation, runners, options)));
   }
-  for (const server of servers) await server.running.stop();
+  for (const { server } of runners) await server.running.stop();
   return results;
 }
 
-async function measureOperation(operation: Operation, servers: Server[], options: LoadOptions): Promise<Throughput> {
-  const result: Throughput = {
-    operation: operation.name,
-    gate: operation.gate,
-    enoughPerSecond: operation.enoughPerSecond,
-    servers: servers.map(({ label }) => ({ label, rounds: [] })),
-    ratio: Number.NaN,
-    ratioOfRounds: [],
-    failures: [],
-    notes: [],
-  };
+type Prepare = { runner: Runner; prepared: Prepared; good: number };
+
+async function measureOperation(operation: Operation, runners: Runner[], options: ThroughputOptions): Promise<Throughput[]> {
+  const able = runners.filter((runner) => canAnswer(operation, runner));
+  const results = options.connections.map((connections): Throughput => {
+    const lanes = able.map(({ server: { label }, role }) => ({ label, role, rounds: [] }));
+    return { operation: operation.name, connections, lanes, failures: [], notes: [] };
+  });
   try {
-    const lanes = [];
-    for (const [index, server] of servers.entries()) {
-      lanes.push({ server, next: await operation.prepare(server), rounds: result.servers[index]?.rounds ?? [] });
+    const lanes: Prepare[] = [];
+    for (const runner of able) lanes.push({ runner, prepared: await operation.prepare(runner.server), good: 0 });
+    const notes = await compareFields(operation, lanes);
+    for (const result of results) {
+      result.notes.push(...notes);
+      await measureWith(result, operation, lanes, options);
+      console.log(
+        `  ${operation.name}, ${result.connections} connections: ${result.failures[0] ?? `${format(medianOf(result.lanes[0], 'perSecond'))}/s`}`,
+      );
     }
-    const fields: Set<string>[] = [];
-    for (const { server, next } of lanes) {
-      fields.push(await fieldsOfReply(operation, server, next()));
-      await applyLoad({ ...options, port: server.port, next, check: () => {}, seconds: WARM_UP_SECONDS });
-    }
-    const [oursHas = new Set<string>(), stockHas = new Set<string>()] = fields;
-    const onlyIn = (one: Set<string>, other: Set<string>) => [...one].filter((field) => !other.has(field)).join(' ');
-    if (onlyIn(oursHas, stockHas)) result.notes.push(`only our reply has ${onlyIn(oursHas, stockHas)}`);
-    if (onlyIn(stockHas, oursHas)) result.notes.push(`only the stock reply has ${onlyIn(stockHas, oursHas)}`);
-    for (let round = 0; round < options.rounds; round++) {
-      for (const { server, next, rounds } of round % 2 === 0 ? lanes : lanes.toReversed()) {
-        const cpuBefore = cpuSecondsOf(server.running.pid);
-        const slice = await applyLoad({ ...options, port: server.port, next, check: (reply) => checkReply(operation, reply) });
-        rounds.push({ ...slice, cpuMs: ((cpuSecondsOf(server.running.pid) - cpuBefore) * 1000) / slice.replies });
-        for (const [failure, times] of Object.entries(slice.failures)) result.failures.push(`${server.label}, ${times} times: ${failure}`);
-      }
+    for (const { runner, prepared, good } of lanes) {
+      if (FLOORS.includes(runner.role)) continue; // it has no search to verify by
+      await prepared.verify?.(good).catch((error: Error) => tell(results.at(-1), runner, error.message));
     }
   } catch (error) {
-    result.failures.push((error as Error).message);
+    for (const { lanes, failures } of results) if (lanes[0]?.rounds.length !== options.rounds) failures.push((error as Error).message);
   }
-  if (result.failures.length === 0) {
-    const [ours = [], ...others] = result.servers.map(({ rounds }) => rounds.map(({ perSecond }) => perSecond));
-    result.ratio = median(ours) / Math.max(...others.map(median));
-    result.ratioOfRounds = ours.map((perSecond, round) => perSecond / Math.max(...others.map((other) => other[round] ?? 0)));
-  }
-  return result;
+  return results;
 }
 
-/** The paths of all fields in one reply, so that a server which answers less does not pass for a fast one unseen. Throws unless the reply is right. */
+async function measureWith(result: Throughput, operation: Operation, lanes: Prepare[], options: ThroughputOptions): Promise<void> {
+  const { connections } = result;
+  for (const lane of lanes) {
+    const { port } = lane.runner.server;
+    const { replies } = await applyLoad({ port, next: lane.prepared.next, check: () => {}, connections, seconds: WARM_UP_SECONDS });
+    lane.good += replies;
+  }
+  for (let round = 0; round < options.rounds; round++) {
+    for (const [index, lane] of alternated([...lanes.entries()], round)) {
+      const { server, database } = lane.runner;
+      const postmaster = postmasterOf(database);
+      const postgres = () => (postmaster === undefined ? Number.NaN : cpuSecondsOfPostgres(postmaster));
+      const before = { cpu: cpuSecondsOf(server.running.pid), postgres: postgres() };
+      const check = (reply: Parameters<typeof checkReply>[1]) => checkReply(operation, reply);
+      const slice = await applyLoad({ port: server.port, next: lane.prepared.next, check, connections, seconds: options.seconds });
+      lane.good += slice.replies;
+      result.lanes[index]?.rounds.push({
+        ...slice,
+        cpuMs: ((cpuSecondsOf(server.running.pid) - before.cpu) * 1000) / slice.replies,
+        postgresMs: ((postgres() - before.postgres) * 1000) / slice.replies,
+      });
+      for (const [failure, times] of Object.entries(slice.failures)) tell(result, lane.runner, `${times} times: ${failure}`);
+    }
+  }
+}
+
+const alternated = <T>(list: T[], round: number): T[] => (round % 2 === 0 ? list : list.toReversed());
+
+/** A wrong answer of the stock server is not our failure: the rounds that have one do not count. */
+function tell(result: Throughput | undefined, { server, role }: Runner, what: string): void {
+  result?.[role === 'stock' ? 'notes' : 'failures'].push(`${server.label}, ${what}`);
+}
+
+/** Says which fields only our reply has, and which only the stock one, so that a server which answers less does not pass for a fast one unseen. */
+async function compareFields(operation: Operation, lanes: Prepare[]): Promise<string[]> {
+  const fields = new Map<Role, Set<string>>();
+  for (const lane of lanes) {
+    fields.set(lane.runner.role, await fieldsOfReply(operation, lane.runner.server, lane.prepared.next()));
+    lane.good++;
+  }
+  const ours = fields.get('ours') ?? new Set();
+  const stock = fields.get('stock') ?? ours;
+  const onlyIn = (one: Set<string>, other: Set<string>) => [...one].filter((field) => !other.has(field)).join(' ');
+  return [
+    ...(onlyIn(ours, stock) ? [`only our reply has ${onlyIn(ours, stock)}`] : []),
+    ...(onlyIn(stock, ours) ? [`only the stock reply has ${onlyIn(stock, ours)}`] : []),
+  ];
+}
+
+/** The paths of all fields in one reply. Throws unless the reply is right. */
 async function fieldsOfReply(operation: Operation, server: Target, request: Buffer): Promise<Set<string>> {
   const connection = new Connection(server.port);
   const reply = await connection.send(request);
@@ -107,51 +139,3 @@ async function fieldsOfReply(operation: Operation, server: Target, request: Buff
   };
   return new Set(operation.isRight ? fieldsOf(JSON.parse(reply.body.toString()), '') : []);
 }
-
-/** What the generator can drive at most: requests per second of a process that answers 400 bytes without reading the request. */
-export async function measureCeiling(site: Site, { connections, seconds }: LoadOptions): Promise<number> {
-  const port = await freePort();
-  const responder = `
-    const reply = Buffer.from('HTTP/1.1 200 OK\\r\\nContent-Length: 400\\r\\n\\r\\n' + 'x'.repeat(400));
-    require('net').createServer((socket) => socket.setNoDelay(true).on('error', () => {}).on('data', () => socket.write(reply))).listen(${port}, '127.0.0.1');`;
-  const logFile = path.join(site.folder, 'ceiling.log');
-  const running = start({ command: process.execPath, args: ['-e', responder], cwd: site.folder, logFile });
-  await waitUntil(() => isHealthy(port), running);
-  const request = get({ label: 'ceiling', port }, '/health');
-  const { perSecond, failures } = await applyLoad({ port, next: () => request, check: () => {}, connections, seconds });
-  await running.stop();
-  if (Object.keys(failures).length > 0) throw new Error(`the generator's own ceiling: ${JSON.stringify(failures)} ${tailOf(logFile)}`);
-  return perSecond;
-}
-
-/** An operation that failed is a failed gate even where no ratio is asked of it. */
-export function gatesOfThroughput(results: Throughput[], connections: number): Gate[] {
-  return results.flatMap(({ operation, gate, enoughPerSecond, servers, ratio, failures }) => {
-    const name = `${operation}, ${connections} connections`;
-    if (failures.length > 0) return { name, needs: 'no failure', got: `${failures.length} kinds`, pass: false };
-    if (gate === undefined) return [];
-    const asked = atLeast(name, ratio, gate, 'x');
-    if (enoughPerSecond === undefined) return asked;
-    const ours = medianOf(servers[0]?.rounds ?? [], 'perSecond');
-    const absolute = atLeast(name, ours, enoughPerSecond, '/s');
-    return { name, needs: `${asked.needs} or ${absolute.needs}`, got: `${asked.got}, ${absolute.got}`, pass: asked.pass || absolute.pass };
-  });
-}
-
-/** Rows for print: operation, server, req/s, p50, p99, CPU ms per request, ours over this server, ours over the better with its range. */
-export function rowsOfThroughput(results: Throughput[]): string[][] {
-  return results.flatMap(({ operation, servers, ratio, ratioOfRounds }) => {
-    const ours = medianOf(servers[0]?.rounds ?? [], 'perSecond');
-    return servers.map(({ label, rounds }, index) => [
-      index === 0 ? operation : '',
-      label,
-      ...(['perSecond', 'p50', 'p99', 'cpuMs'] as const).map((field) => format(medianOf(rounds, field))),
-      index === 0 ? '' : `${format(ours / medianOf(rounds, 'perSecond'))}x`,
-      index === 0 && !Number.isNaN(ratio)
-        ? `${format(ratio)}x (${format(Math.min(...ratioOfRounds))}..${format(Math.max(...ratioOfRounds))})`
-        : '',
-    ]);
-  });
-}
-
-const medianOf = (rounds: Round[], field: 'perSecond' | 'p50' | 'p99' | 'cpuMs') => median(rounds.map((round) => round[field]));

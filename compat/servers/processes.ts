@@ -29,7 +29,15 @@ export type Running = {
   stop(): Promise<void>;
 };
 
-type Process = { pid: number; parent: number; group: number; name: string; cpuSeconds: number; startedAt: number };
+type Process = {
+  pid: number;
+  parent: number;
+  group: number;
+  name: string;
+  cpuSeconds: number /** Of children that ended. */;
+  endedCpuSeconds: number;
+  startedAt: number;
+};
 
 const killers = new Set<() => void>();
 process.on('exit', () => {
@@ -86,6 +94,18 @@ export function cpuSecondsOf(pid: number): number {
   return treeOf(pid).reduce((sum, one) => sum + one.cpuSeconds, 0);
 }
 
+/** The parent of the PostgreSQL processes on this machine of which one is connected to `database`; undefined when there is none. */
+export function postmasterOf(database: string): number | undefined {
+  return processTable().find(({ pid, name }) => name === 'postgres' && readOrEmpty(`/proc/${pid}/cmdline`).split(' ')[2] === database)
+    ?.parent;
+}
+
+/** CPU seconds of a PostgreSQL's processes, and of those that have ended. */
+export function cpuSecondsOfPostgres(postmaster: number): number {
+  const cluster = processTable().filter(({ pid, parent }) => pid === postmaster || parent === postmaster);
+  return cluster.reduce((sum, one) => sum + one.cpuSeconds + (one.pid === postmaster ? one.endedCpuSeconds : 0), 0);
+}
+
 export type Memory = { processes: number; rss: number; pss: number };
 
 /** Resident memory of a process and its descendants without PostgreSQL, in bytes. PSS divides a shared page among the processes that share it. */
@@ -127,6 +147,7 @@ function processTable(): Process[] {
         group: Number(fields[2]),
         name: stat.slice(stat.indexOf('(') + 1, end),
         cpuSeconds: (Number(fields[11]) + Number(fields[12])) / KERNEL_TICKS_PER_SECOND,
+        endedCpuSeconds: (Number(fields[13]) + Number(fields[14])) / KERNEL_TICKS_PER_SECOND,
         startedAt: Number(fields[19]),
       };
     });
