@@ -4,14 +4,20 @@ import type { Resource } from './access/grants.ts';
 import { grantToMaker } from './access/grants-store.ts';
 import { eventOf, scopeOf } from './audit.ts';
 import type { Services } from './endpoint.ts';
-import { run, statement, transaction } from './platform/db/database.ts';
+import { transaction } from './platform/db/database.ts';
 import type { Endpoint } from './platform/http/endpoint.ts';
 import { storeEvent } from './registry/webhooks/announce.ts';
 
 type Undone = Parameters<Services['onceUndone']>[0];
 
-// What the database itself records of a change, such as a move of an alias, names who made it.
-const ACT_AS = statement('act_as', `select set_config('model_commons.actor', :actor, true)`);
+// The database itself records who moved an alias.
+const MOVES_ALIASES = [
+  'registered_model.set_alias',
+  'registered_model.delete_alias',
+  'alias.roll_back',
+  'model_version.delete',
+  'promotion.create',
+];
 
 /**
  * For a change that something follows from: runs it, and keeps in the same transaction what follows: an event that a webhook waits for, the rights of who
@@ -28,7 +34,7 @@ export function changer(
   const made = caller.id === null || caller.isAdmin ? undefined : endpoint.makes;
   // A dry run changes nothing.
   const audit = endpoint.audited === undefined && input.dry_run !== true ? context.audit : null;
-  const isNamed = caller.username !== '' && input.dry_run !== true;
+  const isNamed = caller.username !== '' && MOVES_ALIASES.includes(endpoint.op) && input.dry_run !== true;
   if (!announced && !made && !audit && !isNamed) return undefined;
   return async <Output>(change: (services: Services) => Promise<Output>): Promise<Output> => {
     const later: Parameters<Services['onceKept']>[0][] = [];
@@ -42,7 +48,6 @@ export function changer(
         onceKept: async (work: (typeof later)[number]) => void later.push(work),
         onceUndone: async (work: Undone) => void undone.push(work),
       };
-      if (isNamed) await run(tx, ACT_AS, { actor: caller.username });
       const before = audit && (await endpoint.state?.(within));
       const output = await change(within);
       const event = await announced?.of({ ...within, output });
@@ -54,7 +59,7 @@ export function changer(
       }
       return output;
     };
-    const output = await transaction(db, work).catch(async (error: unknown) => {
+    const output = await transaction(db, work, isNamed ? { 'model_commons.actor': caller.username } : {}).catch(async (error: unknown) => {
       for (const work of undone) await work(db);
       throw error;
     });

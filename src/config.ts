@@ -5,6 +5,8 @@ import type { AuthSettings } from './access/open.ts';
 import type { StoreSettings } from './artifacts/blobs/open.ts';
 import { type AdoptionSettings, isFolderIn } from './artifacts/external-location.ts';
 import type { LinkSettings } from './artifacts/signed-urls.ts';
+import type { ObserveSettings } from './observe.ts';
+import type { Pooler } from './platform/db/pooler.ts';
 import type { SecuritySettings } from './platform/http/security.ts';
 import { pythonPattern } from './platform/python-pattern.ts';
 import type { LocationRules } from './platform/uri.ts';
@@ -57,6 +59,8 @@ function parseJson(text: string): unknown {
   }
 }
 
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' });
+
 /** Every setting there is: the environment variable's name, what it means, and its default. A flag is the same name in kebab-case: PORT is --port. */
 const schema = z.object({
   HOST: z.string().min(1, 'must not be empty').default('127.0.0.1').describe('Address to listen on. 0.0.0.0 lets other machines in.'),
@@ -77,6 +81,22 @@ const schema = z.object({
     .refine(URL.canParse, 'must be a URL: write special characters of the password percent-encoded, # as %23 and / as %2F')
     .optional()
     .describe('An existing PostgreSQL 14 or newer (postgresql://user:password@host:5432/name), instead of the embedded one.'),
+  DATABASE_POOLER: z
+    .enum(['none', 'transaction'], 'must be none or transaction')
+    .default('none')
+    .describe('transaction when DATABASE_URL is that of PgBouncer, or another pooler, in transaction mode.'),
+  DATABASE_REPLICA_URLS: list
+    .pipe(
+      z.array(
+        z
+          .string()
+          .regex(/^postgres(ql)?:\/\//, 'must be URLs that start with postgresql://, with commas between them')
+          .refine(URL.canParse, 'must be URLs: write special characters of the passwords percent-encoded, a comma as %2C'),
+      ),
+    )
+    .describe(
+      'Streaming replicas of the database that reads use, comma-separated (docs/scale.md); the same on all servers. Default: none.',
+    ),
   ARTIFACTS_URL: z
     .string()
     .regex(
@@ -228,6 +248,25 @@ const schema = z.object({
   OIDC_AUDIENCE: z.string().optional().describe('Audience that tokens must be for. Default: OIDC_CLIENT_ID.'),
   OIDC_USERNAME_CLAIM: z.string().min(1).default('email').describe('Claim of a token that user names are taken from.'),
   OIDC_GROUPS_CLAIM: z.string().min(1).default('groups').describe('Claim of a token that names the groups of its user.'),
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/=-]{16,}$/, 'must have at least 16 letters, digits or any of -._~+/=')
+    .optional()
+    .describe('What a scraper sends as its bearer token to read GET /metrics, with AUTH on. Default: only administrators may.'),
+  SLOW_QUERY_MS: wholeNumber(0, 600_000)
+    .default(500)
+    .describe('SQL statements that take longer, in milliseconds, are logged as a warning; 0 for none.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl
+    .optional()
+    .describe('Address of an OpenTelemetry collector (http://host:4318) that traces are sent to. Default: there are none.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl
+    .optional()
+    .describe('The same, with the path that traces go to (http://host:4318/v1/traces).'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z
+    .enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json')
+    .default('http/protobuf')
+    .describe('How traces are written. Other OTEL_ variables, such as OTEL_TRACES_SAMPLER, mean what OpenTelemetry says.'),
+  OTEL_SERVICE_NAME: z.string().default('model-commons').describe('What this server is called in traces.'),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`)
     .default('info')
@@ -241,6 +280,8 @@ export type Config = Readonly<{
   /** Absolute path. */
   dataDir: string;
   databaseUrl: string | undefined;
+  databasePooler: Pooler;
+  replicaUrls: string[];
   artifactsUrl: string;
   artifactStores: StoreSettings;
   links: LinkSettings;
@@ -251,6 +292,7 @@ export type Config = Readonly<{
   auth: AuthSettings;
   /** Whether writes are kept in the audit. */
   audit: boolean;
+  observe: ObserveSettings;
   logLevel: (typeof LOG_LEVELS)[number];
 }>;
 
@@ -267,13 +309,15 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = String(issue?.path[0]);
-    const shown = /_KEY$|_CONNECTION_STRING$|_PASSWORD$|_SECRET$/.test(name)
+    const shown = /_KEY$|_CONNECTION_STRING$|_PASSWORD$|_SECRET$|_TOKEN$/.test(name)
       ? ''
       : ` (it is ${JSON.stringify(withoutPassword(values[name] ?? ''))})`;
     throw new ConfigError(`${name}: ${issue?.message}${shown}. See --help.`);
   }
   const settings = result.data;
   const dataDir = path.resolve(settings.DATA_DIR);
+  const collector = settings.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const tracesUrl = settings.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (collector && `${collector.replace(/\/+$/, '')}/v1/traces`);
   const s3 = {
     endpoint: settings.S3_ENDPOINT ?? settings.MLFLOW_S3_ENDPOINT_URL,
     addressing: settings.MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE,
@@ -289,6 +333,8 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
     workers: settings.WORKERS,
     dataDir,
     databaseUrl: settings.DATABASE_URL,
+    databasePooler: settings.DATABASE_POOLER,
+    replicaUrls: settings.DATABASE_REPLICA_URLS,
     artifactsUrl: settings.ARTIFACTS_URL ?? pathToFileURL(path.join(dataDir, 'artifacts')).href,
     artifactStores: {
       directAccess: settings.ARTIFACTS_DIRECT_ACCESS,
@@ -323,6 +369,7 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       adminUsername: settings.ADMIN_USERNAME,
       adminPassword: settings.ADMIN_PASSWORD,
       requestsPerMinute: settings.REQUESTS_PER_MINUTE,
+      metricsToken: settings.METRICS_TOKEN,
       oidc: {
         issuers: settings.OIDC_ISSUERS,
         clientId: settings.OIDC_CLIENT_ID,
@@ -333,6 +380,10 @@ export function readConfig(flags: string[], env: NodeJS.ProcessEnv = process.env
       },
     },
     audit: (settings.AUDIT ?? settings.AUTH) === 'on',
+    observe: {
+      slowQueryMs: settings.SLOW_QUERY_MS,
+      tracing: tracesUrl ? { url: tracesUrl, format: settings.OTEL_EXPORTER_OTLP_PROTOCOL, serviceName: settings.OTEL_SERVICE_NAME } : null,
+    },
     logLevel: settings.LOG_LEVEL,
   });
 }

@@ -42,6 +42,8 @@ export type Services = {
   onceUndone(work: (db: Db) => Promise<void>): Promise<void>;
   /** Null while there is none. */
   audit: Audit | null;
+  /** What all processes of this server have counted, in the text format of Prometheus. */
+  metricsText(): Promise<string>;
 };
 
 /** Declares a JSON endpoint; see platform/http/endpoint.ts for what derives from it. */

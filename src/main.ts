@@ -10,9 +10,11 @@ import { createApp } from './app.ts';
 import { openBlobStore } from './artifacts/blobs/open.ts';
 import { sweepUploads } from './artifacts/sweep-uploads.ts';
 import type { Config } from './config.ts';
+import { type Observation, observe } from './observe.ts';
 import { openPool } from './platform/db/database.ts';
 import { startEmbeddedPostgres } from './platform/db/embedded.ts';
 import { migrate } from './platform/db/migrate.ts';
+import { openReplicas, type Replicas } from './platform/db/replicas.ts';
 import { closeServer, createServer, type Server } from './platform/http/server.ts';
 import { openLogger } from './platform/logger.ts';
 import { type Consumers, openConsumers } from './registry/consumers/open.ts';
@@ -39,7 +41,7 @@ export async function serve(config: Config): Promise<void> {
       await embedded?.stop();
       process.exit(0);
     }
-    const { server, db, webhooks, consumers, access, audit } = started;
+    const { server, db, replicas, webhooks, consumers, access, audit, observation } = started;
     const ready = { port: (server.http.address() as AddressInfo).port, login: loginOf(access) };
     if (cluster.isWorker) tellReady(ready);
     else process.stdout.write(banner(config, ready));
@@ -51,8 +53,10 @@ export async function serve(config: Config): Promise<void> {
         await consumers.stop();
         access?.stop();
         await audit?.stop();
+        await replicas?.stop();
         await db.end();
         await embedded?.stop();
+        await observation.stop();
         return 0;
       })
       .catch((error: Error) => {
@@ -70,27 +74,45 @@ export async function serve(config: Config): Promise<void> {
   }
 }
 
-type Started = { server: Server; db: pg.Pool; webhooks: Webhooks; consumers: Consumers; access: Access | null; audit: Audit | null };
+type Started = {
+  server: Server;
+  db: pg.Pool;
+  replicas: Replicas | null;
+  webhooks: Webhooks;
+  consumers: Consumers;
+  access: Access | null;
+  audit: Audit | null;
+  observation: Observation;
+};
 
 async function start(config: Config, databaseUrl: string, log: Logger): Promise<Started> {
-  const applied = await migrate(databaseUrl);
+  const applied = await migrate(databaseUrl, config.databasePooler, () =>
+    log.warn('waiting to change the schema: other transactions hold its tables'),
+  );
   if (applied.length > 0) log.info({ applied }, 'database schema is up to date');
-  const db = openPool(databaseUrl, POOL_SIZE);
+  const db = openPool(databaseUrl, POOL_SIZE, config.databasePooler);
   db.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
+  const { replicaUrls: urls, databasePooler: pooler } = config;
+  const replicas = urls.length > 0 ? openReplicas(db, { primaryUrl: databaseUrl, urls, pooler, poolSize: POOL_SIZE }, log) : null;
   const blobs = await openBlobStore(config.artifactsUrl, config.artifactStores).catch((error: Error) => {
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
-  const webhooks = await openWebhooks(db, config.webhooks, log);
-  const consumers = openConsumers(db, log);
+  const observation = await observe(config.observe, log);
+  const { watch, metricsText, pool, attempted } = observation;
+  pool('primary', db);
+  const webhooks = await openWebhooks(watch.database(db, 'webhooks'), config.webhooks, log, attempted, replicas?.settled);
+  const consumers = openConsumers(watch.database(db, 'consumers'), log);
   const { links, locations, adoption, security } = config;
-  const access = await openAccess(db, config.auth);
-  const audit = config.audit ? openAudit(db, log) : null;
-  const server = createServer(createApp({ db, blobs, webhooks, consumers, links, locations, adoption, log, security, access, audit }));
+  const access = await openAccess(watch.database(db, 'access'), config.auth);
+  const audit = config.audit ? openAudit(watch.database(db, 'audit'), log) : null;
+  const server = createServer(
+    createApp({ db, replicas, blobs, webhooks, consumers, links, locations, adoption, log, security, access, audit, watch, metricsText }),
+  );
   await listen(server.http, config);
   const sweep = () => sweepUploads(db, blobs).catch((error: Error) => log.warn({ err: error }, 'abandoned uploads could not be removed'));
   void sweep();
   setInterval(sweep, SWEEP_MS).unref();
-  return { server, db, webhooks, consumers, access, audit };
+  return { server, db, replicas, webhooks, consumers, access, audit, observation };
 }
 
 async function listen(server: http.Server, { host, port }: Config): Promise<void> {

@@ -8,6 +8,7 @@ import { startEmbeddedPostgres } from './platform/db/embedded.ts';
 import { migrate } from './platform/db/migrate.ts';
 import { openLogger } from './platform/logger.ts';
 import { stopSignal } from './stop-signal.ts';
+import { sumMetrics } from './worker-metrics.ts';
 
 const RESTART_AFTER_MS = 1000;
 
@@ -34,8 +35,11 @@ export async function serveByWorkers(config: Config, banner: (config: Config, re
     process.exit(exitCode);
   };
   try {
-    const applied = await migrate(databaseUrl);
+    const applied = await migrate(databaseUrl, config.databasePooler, () =>
+      log.warn('waiting to change the schema: other transactions hold its tables'),
+    );
     if (applied.length > 0) log.info({ applied }, 'database schema is up to date');
+    sumMetrics();
     const start = () => cluster.fork({ DATABASE_URL: databaseUrl });
     const starting = Array.from({ length: config.workers }, start);
     const started = await Promise.race([Promise.all(starting.map(readyOf)), interrupted]);
@@ -60,8 +64,12 @@ async function readyOf(worker: Worker): Promise<Ready> {
   const ended = once(worker, 'exit').then(([code]) => {
     throw new Error(`a worker ended with exit code ${code} before it listened; see above`);
   });
-  const [ready] = await Promise.race([once(worker, 'message') as Promise<[Ready]>, ended]);
-  return ready;
+  const ready = new Promise<Ready>((resolve) => {
+    worker.on('message', (message: object) => {
+      if ('port' in message) resolve(message as Ready);
+    });
+  });
+  return Promise.race([ready, ended]);
 }
 
 let isStopping = false;

@@ -20,4 +20,6 @@ export type Caller = Rights & {
 const NOBODY = { id: null, username: '', grants: new Map(), only: null };
 
 export const ANYBODY: Caller = { ...NOBODY, isAdmin: true, everywhere: 'MANAGE', via: 'none' };
+/** Who has METRICS_TOKEN, at the one endpoint that this is for. */
+export const SCRAPER: Caller = { ...NOBODY, isAdmin: true, everywhere: null, via: 'token' };
 export const STRANGER: Caller = { ...NOBODY, isAdmin: false, everywhere: null, via: 'public' };

@@ -1,4 +1,4 @@
-import { type Db, run, statement } from '../platform/db/database.ts';
+import { type Db, quickRead, run, statement } from '../platform/db/database.ts';
 import type { Level } from '../platform/permission.ts';
 import type { Grant } from './grants.ts';
 
@@ -26,13 +26,13 @@ const COLUMNS = `u.id, u.username, u.password_hash, u.is_admin, u.kind = 'SERVIC
 export const toGrants = (rows: GrantRow[]): Grant[] =>
   rows.map(([scope, type, pattern, permission]) => ({ scope, type, pattern, permission }));
 
-const BY_NAME = statement('caller_by_name', `select ${COLUMNS} from users u where u.username = :username`);
+const BY_NAME = quickRead('caller_by_name', `select ${COLUMNS} from users u where u.username = :username`);
 
 export async function findCaller(db: Db, username: string): Promise<CallerRow | null> {
   return (await run<CallerRow>(db, BY_NAME, { username }))[0] ?? null;
 }
 
-const BY_ID = statement('caller_by_id', `select ${COLUMNS} from users u where u.id = :id::bigint`);
+const BY_ID = quickRead('caller_by_id', `select ${COLUMNS} from users u where u.id = :id::bigint`);
 
 export async function findCallerById(db: Db, id: number): Promise<CallerRow | null> {
   return (await run<CallerRow>(db, BY_ID, { id }))[0] ?? null;
@@ -41,7 +41,7 @@ export async function findCallerById(db: Db, id: number): Promise<CallerRow | nu
 /** The user of a token, with what the token itself limits. */
 export type TokenRow = CallerRow & { token_id: string; kind: string; scope_ids: number[] | null; permission: Level | null };
 
-const BY_TOKEN = statement(
+const BY_TOKEN = quickRead(
   'caller_by_token',
   `select ${COLUMNS}, t.id as token_id, t.kind, t.permission,
      case when t.scopes is not null then

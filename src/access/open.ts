@@ -1,6 +1,8 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { type Db, run, statement } from '../platform/db/database.ts';
 import { type Authentication, openAuthentication } from './authenticate.ts';
+import { sha256Of } from './new-token.ts';
 import { type Oidc, type OidcSettings, openOidc } from './oidc/open.ts';
 import { hashPassword } from './passwords.ts';
 import { openRateLimit } from './rate-limit.ts';
@@ -14,6 +16,8 @@ export type AuthSettings = {
   oidc: OidcSettings;
   /** How many requests of one caller in a minute are answered, by all servers together; 0 for any number. */
   requestsPerMinute: number;
+  /** What a scraper of metrics sends as its bearer token; undefined: only administrators read them. */
+  metricsToken: string | undefined;
 };
 
 /** What there is while login is on. */
@@ -22,6 +26,8 @@ export type Access = {
   oidc: Oidc | null;
   /** The token of the page on which the first administrator chooses a password; null when there is one who can sign in. */
   setupToken: string | null;
+  /** True when a request has the token of METRICS_TOKEN. It needs no database, which metrics may have to tell of. */
+  isScraper(req: IncomingMessage): boolean;
   stop(): void;
 };
 
@@ -61,5 +67,12 @@ export async function openAccess(db: Db, settings: AuthSettings): Promise<Access
   if (!shared) throw new Error('the database has no signing key');
   const oidc = openOidc(db, settings.oidc, createHmac('sha256', shared.secret).update('oidc').digest());
   const rateLimit = settings.requestsPerMinute > 0 ? openRateLimit(db, settings.requestsPerMinute) : null;
-  return { authentication: openAuthentication(db, oidc, rateLimit), oidc, setupToken, stop: () => rateLimit?.stop() };
+  const authentication = openAuthentication(db, oidc, rateLimit);
+  return { authentication, oidc, setupToken, isScraper: scraperOf(settings.metricsToken), stop: () => rateLimit?.stop() };
+}
+
+function scraperOf(token: string | undefined): Access['isScraper'] {
+  if (token === undefined) return () => false;
+  const expected = sha256Of(`Bearer ${token}`);
+  return ({ headers }) => timingSafeEqual(sha256Of(headers.authorization ?? ''), expected);
 }

@@ -50,8 +50,8 @@ async function onDatabase(
   signal: AbortSignal,
   work: (opened: Omit<Opened, 'blobs'>) => Promise<number>,
 ): Promise<number> {
-  await checkSchema(url);
-  const db = openPool(url, POOL_SIZE);
+  await checkSchema(url, config.databasePooler);
+  const db = openPool(url, POOL_SIZE, config.databasePooler);
   db.on('error', () => {});
   try {
     return await work({ db, config, signal });

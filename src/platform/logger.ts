@@ -8,12 +8,15 @@ export async function openLogger(level: string): Promise<{ log: Logger; flush: (
     const stream = pretty({
       sync: true,
       singleLine: true,
-      ignore: 'pid,hostname,op,method,path,status,ms,requestId',
-      messageFormat: (line, key) => (line.op ? `${line.method} ${line.path} ${line.status} ${line.ms} ms` : String(line[key])),
+      ignore: 'pid,hostname,op,method,path,status,ms,requestId,user,traceId',
+      messageFormat: (line, key) => {
+        if (line.method) return `${line.method} ${line.path} ${line.status} ${line.ms} ms`;
+        return line.statement ? `${line[key]} of ${line.op}: ${line.ms} ms` : String(line[key]);
+      },
     });
     return { log: pino({ level, base: null }, stream), flush: () => {} };
   }
-  const destination = pino.destination({ sync: false, minLength: 4096 });
+  const destination = pino.destination({ sync: false, minLength: 16_000 });
   const timer = setInterval(() => destination.flush(), 1000);
   timer.unref();
   return { log: pino({ level, base: null }, destination), flush: () => destination.flushSync() };

@@ -1,6 +1,6 @@
 import { mayEnter } from '../access/grants.ts';
 import type { Services } from '../endpoint.ts';
-import { run, statement } from '../platform/db/database.ts';
+import { quickRead, run } from '../platform/db/database.ts';
 import { invalidParameter, MlflowError } from '../platform/errors.ts';
 import type { Scope } from '../scopes/entity.ts';
 import { findScope, getNamedScope } from '../scopes/store.ts';
@@ -13,7 +13,7 @@ import type { Term } from './search-terms.ts';
 /** The scope that a dotted name begins with, and the rest; null for an ordinary name. */
 export type DottedName = { scope: Scope; name: string; prefix: string };
 
-const IS_LOCAL = statement('has_model', 'select from registered_models where scope_id = :scope and name = :name');
+const IS_LOCAL = quickRead('has_model', 'select from registered_models where scope_id = :scope and name = :name');
 
 /**
  * Reads `<registry>.<model>`, split at the first dot (mission 2.2). A name whose first part is no registry is an ordinary one. Below the base path of a

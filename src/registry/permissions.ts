@@ -3,7 +3,7 @@ import { can, canInScope, mayDoAll, requireLevel } from '../access/can.ts';
 import { allows, levelOn, levelOnScope, type ResourceType, type Visible, visibleIn, visiblePartsIn } from '../access/grants.ts';
 import { grantToMaker } from '../access/grants-store.ts';
 import type { Services } from '../endpoint.ts';
-import { run, statement, transaction } from '../platform/db/database.ts';
+import { quickRead, run, transaction } from '../platform/db/database.ts';
 import type { Level, Need, Verdict } from '../platform/permission.ts';
 import type { Scope } from '../scopes/entity.ts';
 import { scopeOfPath } from './asset-scope.ts';
@@ -12,7 +12,7 @@ import { refuseTakenName } from './registered-models/store.ts';
 
 type Asking = Pick<Services, 'db' | 'caller'>;
 
-const IS_PROMPT = statement(
+const IS_PROMPT = quickRead(
   'is_prompt_for_grants',
   `select from registered_models m join registered_model_tags t on t.model_id = m.id and t.key = :key and lower(t.value) = 'true'
    where m.scope_id = :scope and m.name = :name`,
@@ -118,7 +118,7 @@ export async function requireToMakeVersions(context: Services, scope: Scope, nam
   if (!mayDoAll(context.caller)) await checkMaking(context, scope, name);
 }
 
-const EXISTS = statement('model_exists', 'select from registered_models where scope_id = :scope and name = :name');
+const EXISTS = quickRead('model_exists', 'select from registered_models where scope_id = :scope and name = :name');
 
 const modelExists = async ({ db }: Pick<Services, 'db'>, { id: scope }: Scope, name: string): Promise<boolean> =>
   (await run(db, EXISTS, { scope, name })).length > 0;

@@ -1,6 +1,6 @@
 import type { Caller } from '../access/caller.ts';
 import { mayEnter } from '../access/grants.ts';
-import { type Db, run, statement } from '../platform/db/database.ts';
+import { type Db, identityOf, isPool, primaryOf, quickRead, run } from '../platform/db/database.ts';
 import { doesNotExist, type MlflowError } from '../platform/errors.ts';
 import type { Scope } from './entity.ts';
 
@@ -15,15 +15,16 @@ const MOST_KNOWN = 10_000;
 const knownOf = new WeakMap<Db, Known>();
 
 function knownTo(db: Db): Known {
-  const known = knownOf.get(db) ?? { scopes: new Map(), changes: 0 };
-  knownOf.set(db, known);
+  const identity = identityOf(db);
+  const known = knownOf.get(identity) ?? { scopes: new Map(), changes: 0 };
+  knownOf.set(identity, known);
   return known;
 }
 
 export const registryNotFound = (name: string): MlflowError => doesNotExist(`Registry '${name}' not found`);
 export const workspaceNotFound = (name: string): MlflowError => doesNotExist(`Workspace '${name}' not found`);
 
-const FIND_SCOPE = statement(
+const FIND_SCOPE = quickRead(
   'find_scope',
   `select id, kind, hides_models, kind = 'registry' and visibility <> 'PRIVATE' as open_to_read from scopes where name = :name`,
 );
@@ -40,7 +41,9 @@ export async function findScope(db: Db, name: string): Promise<Scope | null> {
 async function lookUpScope(db: Db, name: string): Promise<Scope | null> {
   const known = knownTo(db);
   const { changes } = known;
-  const [row] = await run<{ id: number; kind: Scope['kind']; hides_models: boolean; open_to_read: boolean }>(db, FIND_SCOPE, { name });
+  const [row] = await run<{ id: number; kind: Scope['kind']; hides_models: boolean; open_to_read: boolean }>(primaryOf(db), FIND_SCOPE, {
+    name,
+  });
   const scope = row
     ? {
         id: row.id,
@@ -52,8 +55,8 @@ async function lookUpScope(db: Db, name: string): Promise<Scope | null> {
       }
     : null;
   if (known.scopes.size >= MOST_KNOWN) known.scopes.clear();
-  // What was read before a change must not be kept after it.
-  if (changes === known.changes) known.scopes.set(name, { scope, until: performance.now() + KNOWN_FOR_MS });
+  // What was read before a change must not be kept after it, nor what a transaction may yet undo.
+  if (changes === known.changes && isPool(primaryOf(db))) known.scopes.set(name, { scope, until: performance.now() + KNOWN_FOR_MS });
   return scope;
 }
 

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { endpoint, streamEndpoint } from '../endpoint.ts';
-
-/** The MLflow release whose API this server speaks; clients compare it with their own. */
-const MLFLOW_VERSION = '3.17.2';
+import { stateText } from './state.ts';
+import { MLFLOW_VERSION } from './versions.ts';
 
 /** Clients print links into a browser UI, which all begin here. */
 const HOME = `<!doctype html>
@@ -65,6 +64,23 @@ const version = streamEndpoint({
   },
 });
 
+const metrics = streamEndpoint({
+  op: 'server.metrics',
+  summary: 'What the server counts, for Prometheus',
+  method: 'GET',
+  path: '/metrics',
+  apiVersion: 'none',
+  effect: 'read',
+  scoped: false,
+  input: z.object({}),
+  permission: 'admin',
+  async handler({ db, metricsText, res }) {
+    const [ofServer, ofDatabase] = await Promise.all([metricsText(), stateText(db)]);
+    res.setHeader('Content-Type', 'text/plain; version=0.0.4; charset=utf-8');
+    res.end(ofServer + ofDatabase);
+  },
+});
+
 const serverInfo = endpoint({
   op: 'server.info',
   summary: 'What the server can do, as clients probe it',
@@ -99,4 +115,4 @@ const serverInfo = endpoint({
   },
 });
 
-export const serverInfoEndpoints = [home, health, version, serverInfo];
+export const serverInfoEndpoints = [home, health, version, metrics, serverInfo];

@@ -1,7 +1,8 @@
 import { can, mayDoAll } from '../access/can.ts';
 import { levelOn, type ResourceType } from '../access/grants.ts';
 import type { Services } from '../endpoint.ts';
-import { type Db, run, statement } from '../platform/db/database.ts';
+import { type Db, quickRead, run, type Statement } from '../platform/db/database.ts';
+import { remembering } from '../platform/db/remembering.ts';
 import type { Level, Need } from '../platform/permission.ts';
 import { emptied, type Scope } from '../scopes/entity.ts';
 
@@ -20,7 +21,7 @@ const partOf = (scope: Scope, type: ResourceType, experimentId: number | string)
 
 type Found = { experiment_id: number };
 
-async function found(db: Db, query: ReturnType<typeof statement>, bindings: Record<string, unknown>): Promise<number | null> {
+async function found(db: Db, query: Statement, bindings: Record<string, unknown>): Promise<number | null> {
   return (await run<Found>(db, query, bindings))[0]?.experiment_id ?? null;
 }
 
@@ -28,7 +29,7 @@ async function found(db: Db, query: ReturnType<typeof statement>, bindings: Reco
 export const canOnExperiment = (level: Level): Need<Services & { input: { experiment_id: number } }> =>
   can(level, 'experiment', ({ scope, input }) => experimentResource(scope, input.experiment_id));
 
-const BY_NAME = statement('experiment_named', 'select experiment_id from experiments where scope_id = :scope and name = :name');
+const BY_NAME = quickRead('experiment_named', 'select experiment_id from experiments where scope_id = :scope and name = :name');
 
 /** A level on the experiment of the input's `experiment_name`. */
 export const canOnExperimentNamed = (level: Level): Need<Services & { input: { experiment_name: string } }> =>
@@ -41,25 +42,28 @@ export const canOnExperimentNamed = (level: Level): Need<Services & { input: { e
 export const canInExperiment = (level: Level, type: 'run' | 'logged_model'): Need<Services & { input: { experiment_id: number } }> =>
   can(level, type.replace('_', ' '), ({ scope, input }) => partOf(scope, type, input.experiment_id));
 
-const OF_RUN = statement(
+const OF_RUN = quickRead(
   'experiment_of_run',
   'select e.experiment_id from runs r join experiments e on e.experiment_id = r.experiment_id where r.run_id = :run and e.scope_id = :scope',
 );
-const OF_LOGGED_MODEL = statement(
+const OF_LOGGED_MODEL = quickRead(
   'experiment_of_logged_model',
   'select e.experiment_id from logged_models l join experiments e on e.experiment_id = l.experiment_id where l.model_id = :model and e.scope_id = :scope',
 );
+
+const experimentOfRun = remembering((db: Db, scope: number, run: string) => found(db, OF_RUN, { scope, run }));
+const experimentOfLoggedModel = remembering((db: Db, scope: number, model: string) => found(db, OF_LOGGED_MODEL, { scope, model }));
 
 type RunNaming = Services & { input: { run_id?: string | undefined; run_uuid?: string | undefined } };
 
 /** A level on the run that the input names, by either of its names for it. */
 export const canOnRun = (level: Level): Need<RunNaming> =>
   can(level, 'run', async ({ db, scope, input }) => {
-    const id = await found(db, OF_RUN, { scope: scope.id, run: input.run_id || input.run_uuid || '' });
+    const id = await experimentOfRun(db, scope.id, input.run_id || input.run_uuid || '');
     return id === null ? null : partOf(scope, 'run', id);
   });
 
-const OF_RUNS = statement(
+const OF_RUNS = quickRead(
   'experiments_of_runs',
   `select distinct e.experiment_id from runs r join experiments e on e.experiment_id = r.experiment_id
    where r.run_id = any (:runs) and e.scope_id = :scope`,
@@ -75,7 +79,7 @@ export const canReadRuns = <Input>(runIdsOf: (input: Input) => string[]): Need<S
 /** A level on the logged model that the input names. */
 export const canOnLoggedModel = (level: Level): Need<Services & { input: { model_id: string } }> =>
   can(level, 'logged model', async ({ db, scope, input }) => {
-    const id = await found(db, OF_LOGGED_MODEL, { scope: scope.id, model: input.model_id });
+    const id = await experimentOfLoggedModel(db, scope.id, input.model_id);
     return id === null ? null : partOf(scope, 'logged_model', id);
   });
 
@@ -101,7 +105,7 @@ export async function scopeToRead(
   if (mayDoAll(caller)) return scope;
   const [type, id] =
     runId === undefined
-      ? (['logged_model', await found(db, OF_LOGGED_MODEL, { scope: scope.id, model: modelId })] as const)
-      : (['run', await found(db, OF_RUN, { scope: scope.id, run: runId })] as const);
+      ? (['logged_model', await experimentOfLoggedModel(db, scope.id, modelId)] as const)
+      : (['run', await experimentOfRun(db, scope.id, runId)] as const);
   return id !== null && levelOn(caller, partOf(scope, type, id)) !== null ? scope : emptied(scope);
 }

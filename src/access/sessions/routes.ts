@@ -13,7 +13,7 @@ import { deleteSession, insertSession, SESSION_SECONDS, setFirstPassword } from 
 const OIDC_STATE = 'model_commons_oidc';
 const OIDC_STATE_SECONDS = 600;
 
-const page = { apiVersion: 'none', scoped: false, permission: 'public' } as const;
+const page = { apiVersion: 'none', scoped: false, permission: 'public', onPrimary: true } as const;
 
 /** Where to go after signing in: a path of this server, and no other address that looks like one. */
 const localPath = (next: string): string => (/^\/(?![/\\])[^\\\0-\x20]*$/.test(next) ? next : '/');

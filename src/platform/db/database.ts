@@ -1,9 +1,17 @@
 import knex from 'knex';
 import pg from 'pg';
 import { exactInteger, parseExactJson } from '../json.ts';
+import { LIMITS, type Pooler, PoolerClient } from './pooler.ts';
+import { type Asked, sendQuickReadsTogether } from './quick-reads.ts';
 
 /** What a store function needs of the database: a pool, or the one connection of a transaction. */
 export type Db = Pick<pg.Pool | pg.PoolClient, 'query'>;
+
+/** What reads from a replica of `primary`. */
+export type Reader = Db & { primary: pg.Pool };
+
+/** The database that is written to: for what remembers what it read, and is told of changes. */
+export const primaryOf = (db: Db): Db => ('primary' in db ? (db as Reader).primary : db);
 
 /** Builds SQL that varies (searches). It has no connection of its own: `runBuilt` sends what it made. */
 export const sqlBuilder = knex({ client: 'pg' });
@@ -20,19 +28,28 @@ const types = {
 };
 
 /** Opens a pool on `url`. Waits are limited so that a dead database becomes an error, not a hang (times in ms). */
-export function openPool(url: string, max: number): pg.Pool {
-  return new pg.Pool({
+export function openPool(url: string, max: number, pooler: Pooler = 'none', limits: pg.PoolConfig = {}): pg.Pool {
+  const config: pg.PoolConfig = {
     connectionString: url,
     max,
     types,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
-    options: '-c statement_timeout=60000 -c lock_timeout=20000 -c idle_in_transaction_session_timeout=60000',
+    ...(pooler === 'none' ? { options: startupOptions(LIMITS) } : { Client: PoolerClient as unknown as new () => pg.ClientBase }),
     application_name: 'model-commons',
-  });
+    ...limits,
+  };
+  const pool = new pg.Pool(config);
+  return pooler === 'none' ? sendQuickReadsTogether(pool, config) : pool;
 }
 
-export type Statement = { name: string; text: string; keys: string[] };
+/** Settings of a session, as a connection starts with them. */
+const startupOptions = (settings: Record<string, number>): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
+
+export type Statement = { name: string; text: string; keys: string[]; isQuick?: boolean };
 
 /**
  * Declares SQL that does not vary. `:name` marks a binding (`::type` stays a cast). It is compiled once and sent as a named prepared
@@ -47,17 +64,21 @@ export function statement(name: string, sql: string): Statement {
   return { name, text, keys };
 }
 
+/** Declares a read of a few rows by index, which never waits for a lock: outside of a transaction it shares a connection with others (quick-reads.ts). */
+export const quickRead = (name: string, sql: string): Statement => ({ ...statement(name, sql), isQuick: true });
+
 /** Runs a declared statement and gives its rows. A binding left out is a bug of the caller, and throws. */
 export async function run<Row extends pg.QueryResultRow>(
   db: Db,
-  { name, text, keys }: Statement,
+  { name, text, keys, isQuick = false }: Statement,
   bindings: Record<string, unknown> = {},
 ): Promise<Row[]> {
   const values = keys.map((key) => {
     if (bindings[key] === undefined) throw new Error(`statement ${name}: no value for :${key}`);
     return bindings[key];
   });
-  const result = await db.query<Row>({ name, text, values });
+  const asked: Asked = { name, text, values, isQuick };
+  const result = await db.query<Row>(asked);
   return result.rows;
 }
 
@@ -73,13 +94,17 @@ function shapeName(sql: string): string | undefined {
   return name;
 }
 
-/** Runs a query made with `sqlBuilder`. */
+/**
+ * Runs a query made with `sqlBuilder`. `prepared: false` is for one whose best plan depends on its values, such as the share of the rows that have a tag:
+ * PostgreSQL then plans it for these each time, where it would keep one plan for all of a prepared statement.
+ */
 export async function runBuilt<Row extends pg.QueryResultRow>(
   db: Db,
   query: { toSQL(): { toNative(): { sql: string; bindings: readonly unknown[] } } },
+  { prepared = true } = {},
 ): Promise<Row[]> {
   const { sql, bindings } = query.toSQL().toNative();
-  const name = shapeName(sql);
+  const name = prepared ? shapeName(sql) : undefined;
   const result = await db.query<Row>({ ...(name && { name }), text: sql, values: [...bindings] });
   return result.rows;
 }
@@ -87,13 +112,21 @@ export async function runBuilt<Row extends pg.QueryResultRow>(
 /** False for the one connection of a transaction. */
 export const isPool = (db: Db): db is pg.Pool => 'totalCount' in db;
 
-/** Runs `work` in one transaction: all of it is kept, or nothing. */
-export async function transaction<T>(db: Db, work: (tx: Db) => Promise<T>): Promise<T> {
-  if (!isPool(db)) return work(db);
-  const client = await db.connect();
+const begunOn = new WeakMap<Db, Db>();
+
+/** The pool behind a transaction, or behind one that is looked at while it works for a request (observe/watch.ts): what is remembered of the database hangs on it. */
+export const identityOf = (db: Db): Db => begunOn.get(db) ?? ('identity' in db ? (db.identity as Db) : primaryOf(db));
+
+/** Runs `work` in one transaction: all of it is kept, or nothing. `settings` of the database hold until its end. */
+export async function transaction<T>(db: Db, work: (tx: Db) => Promise<T>, settings: Record<string, string> = {}): Promise<T> {
+  const pool = primaryOf(db);
+  if (!isPool(pool)) return work(pool);
+  const client = await pool.connect();
+  begunOn.set(client, identityOf(pool));
   let broken: Error | undefined;
   try {
-    await client.query('begin');
+    const set = Object.entries(settings).map(([name, value]) => `; set local ${name} = ${pg.escapeLiteral(value)}`);
+    await client.query(`begin${set.join('')}`);
     const result = await work(client);
     await client.query('commit');
     return result;

@@ -30,8 +30,10 @@ export async function readBytes(req: IncomingMessage, limit: number): Promise<Bu
   const waitMs = BODY_WAIT_MS + limit / SLOWEST_BYTES_PER_MS;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const error = new MlflowError('DEADLINE_EXCEEDED', `The request body did not arrive within ${Math.round(waitMs / 1000)} seconds.`);
-    timer = setTimeout(reject, waitMs, error);
+    // Made only when it is needed: an error looks at the whole stack.
+    const refuse = () =>
+      reject(new MlflowError('DEADLINE_EXCEEDED', `The request body did not arrive within ${Math.round(waitMs / 1000)} seconds.`));
+    timer = setTimeout(refuse, waitMs);
   });
   try {
     return await Promise.race([getRawBody(req, { limit, length: req.headers['content-length'] ?? null }), late]);

@@ -14,6 +14,8 @@ export type Declared = {
   /** Default `2.0`. `1.0`: an extension, which MLflow does not have. `none`: the path stands as it is, without any prefix. */
   apiVersion?: '1.0' | '2.0' | '3.0' | 'none';
   effect: 'read' | 'write';
+  /** True for a read that writes to the database all the same, such as who signs in: it is not sent to a replica. */
+  onPrimary?: true;
   /** `false`: answers the same whatever scope a request names, and does not look it up, so that it needs no database. */
   scoped?: false;
   /** True for what only workspaces have: experiments, runs, logged models, artifacts. */

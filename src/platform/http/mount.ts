@@ -17,6 +17,15 @@ export type AnyEndpoint<Services> = Endpoint<Services, any, any> | StreamEndpoin
 export type Wiring<Services> = {
   log: Logger;
   security: SecuritySettings;
+  /**
+   * Told of each request that begins, and when its reply has left or broke off, after `ms`. Asked once for each endpoint, or null for what no endpoint
+   * answers.
+   */
+  watch(
+    endpoint: AnyEndpoint<Services> | null,
+  ): (req: IncomingMessage) => { traceId: string | undefined; ended(res: ServerResponse, ms: number): void };
+  /** Who made a request, for the log; undefined for who has not signed in. */
+  userOf(req: IncomingMessage): string | undefined;
   /** Makes what a handler may use, for one request: resolves the scope it names, if `endpoint` is scoped. Rejects with an MlflowError. */
   services(req: IncomingMessage, endpoint: AnyEndpoint<Services>): Promise<Services>;
   /** Takes off `req.url` what its beginning says of the scope the request is for, and remembers it for `services`. */
@@ -42,6 +51,8 @@ export type Wiring<Services> = {
   follower(
     endpoint: AnyEndpoint<Services>,
   ): ((context: Services & { input: unknown }, req: IncomingMessage, output: unknown) => Promise<void>) | undefined;
+  /** Waited for before a write is answered, whatever the answer is. Undefined when there is nothing to wait for. */
+  settled: (() => Promise<void>) | undefined;
   /** Told of what failed before the caller is; `context` is null when it failed before there was one. Null when nobody wants to know. */
   failed:
     | ((
@@ -91,6 +102,7 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
     }
   }
   const collapse = collapserOf([...allowed.keys()]);
+  const watch = watcherOf(null, wiring);
   const recognise = async (req: IncomingMessage): Promise<void> => {
     await wiring.login?.recognise(req).catch(async (error: unknown) => {
       await wiring.failed?.(null, null, req, error);
@@ -98,6 +110,7 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
     });
   };
   const refuseMethod = async (req: IncomingMessage, res: ServerResponse, path: string, methods: Set<string>) => {
+    watch(req, res, path);
     await recognise(req);
     res.setHeader('Allow', allowOf(methods));
     throw new MlflowError('BAD_REQUEST', `${req.method} is not allowed on ${path}; use ${[...methods].join(' or ')}.`, 405);
@@ -105,7 +118,8 @@ export function serveEndpoints<Services>(endpoints: AnyEndpoint<Services>[], wir
   for (const [path, methods] of allowed) {
     if (isPattern(path)) app.all(path, (req, res) => refuseMethod(req, res, path, methods));
   }
-  app.use(async (req) => {
+  app.use(async (req, res) => {
+    watch(req, res, req.path);
     await recognise(req);
     throw notFound(req.method, req.path);
   });
@@ -244,28 +258,57 @@ function listenerOf<Services>(endpoint: AnyEndpoint<Services>, wiring: Wiring<Se
     if (subject) return subject.refusal(error);
     return endpoint.model !== undefined && context ? wiring.explain(context, error).catch(() => error) : error;
   };
-  // What probes ask all the time would drown the rest.
-  const level = endpoint.scoped === false ? 'debug' : 'info';
+  const watch = watcherOf(endpoint, wiring);
+  const settled = endpoint.effect === 'write' ? wiring.settled : undefined;
   return (req, res, path, params) => {
-    const started = performance.now();
-    res.once('close', () => {
-      log[level](
-        {
-          op: endpoint.op,
-          method: req.method,
-          path,
-          status: res.statusCode,
-          ms: Math.round((performance.now() - started) * 10) / 10,
-          requestId: req.headers['x-request-id'],
-        },
-        'request',
-      );
-    });
+    watch(req, res, path);
+    if (settled) holdAnswer(res, settled);
     const reached: Reached<Services> = { context: null, input: {}, subject: null };
     answer(req, res, params, reached).catch(async (thrown: unknown) => {
       const error = await inWordsOfRequest(thrown, reached);
       await failed?.(endpoint, reached.context && { ...reached.context, input: reached.input }, req, error);
       replyError(error, req, res, log);
+    });
+  };
+}
+
+/** Ends an answer once something is settled. A write is answered in one piece, so nothing of it goes before. */
+function holdAnswer(res: ServerResponse, settled: () => Promise<void>): void {
+  const end = res.end;
+  res.end = (...content: unknown[]) => {
+    void settled().then(() => end.apply(res, content as Parameters<typeof end>));
+    return res;
+  };
+}
+
+/** Tells of each request, and writes a line into the log when it has ended, without its query: secrets may be in that. */
+function watcherOf<Services>(
+  endpoint: AnyEndpoint<Services> | null,
+  { log, watch, userOf }: Wiring<Services>,
+): (req: IncomingMessage, res: ServerResponse, path: string) => void {
+  const begin = watch(endpoint);
+  const op = endpoint?.op ?? 'none';
+  // What probes ask all the time would drown the rest.
+  const level = endpoint?.scoped === false ? 'debug' : 'info';
+  return (req, res, path) => {
+    const started = performance.now();
+    const { traceId, ended } = begin(req);
+    res.once('close', () => {
+      const ms = performance.now() - started;
+      ended(res, ms);
+      log[level](
+        {
+          op,
+          method: req.method,
+          path,
+          status: res.statusCode,
+          ms: Math.round(ms * 10) / 10,
+          requestId: req.headers['x-request-id'],
+          user: userOf(req),
+          traceId,
+        },
+        'request',
+      );
     });
   };
 }

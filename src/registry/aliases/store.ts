@@ -1,4 +1,4 @@
-import { type Db, run, statement } from '../../platform/db/database.ts';
+import { type Db, quickRead, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidState } from '../../platform/errors.ts';
 import type { ModelKey } from '../registered-models/entity.ts';
 
@@ -34,7 +34,7 @@ export async function getAliasHistory(db: Db, key: AliasKey, before: number | nu
   return row.moves ?? [];
 }
 
-const AS_OF = statement(
+const AS_OF = quickRead(
   'get_alias_as_of',
   `select (
      select row_to_json(move) from (

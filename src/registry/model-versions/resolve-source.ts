@@ -1,7 +1,7 @@
 import { joinPath, parseArtifactPath, pathOfUri } from '../../artifacts/artifact-path.ts';
 import { listArtifacts } from '../../artifacts/store.ts';
 import type { Services } from '../../endpoint.ts';
-import { type Db, run, statement } from '../../platform/db/database.ts';
+import type { Db } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import { foundIn } from '../../platform/python-pattern.ts';
 import { refuseHostScheme, splitUri } from '../../platform/uri.ts';
@@ -12,6 +12,7 @@ import { scopeToRead } from '../../tracking/permissions.ts';
 import { findRunArtifactUri } from '../../tracking/runs/store.ts';
 import { aliasThere, readModelName, readMount } from '../address-model.ts';
 import { mayReadVersions } from '../permissions.ts';
+import type { OriginRows } from '../provenance/origin-rows.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { getLatestVersions } from '../registered-models/store.ts';
 import { canonicalStage, type ModelVersionRow, STAGES, versionNumber } from './entity.ts';
@@ -29,6 +30,7 @@ import {
   versionOfAsset,
 } from './source-uri.ts';
 import { getModelVersionByAlias } from './store.ts';
+import { findVersionToCopy } from './version-to-copy.ts';
 
 /** Where the model of a new version comes from, checked. */
 export type VersionSource = {
@@ -55,6 +57,8 @@ type CopiedVersion = {
   alias?: string;
   digest: string | null;
   status: ModelVersionRow['status'];
+  /** What it was made of: for a version of a registry, which keeps that. */
+  origin?: OriginRows;
 };
 
 type Place = Pick<Services, 'db' | 'address' | 'locations' | 'caller'>;
@@ -111,28 +115,6 @@ export async function resolveSource(place: Place, target: Scope, request: Source
   return modelId ? inLoggedModel(db, readable, plain) : inRun(db, readable, plain, target);
 }
 
-const COPIED_VERSION = statement(
-  'model_version_to_copy',
-  `select m.id as model_id, exists (select from registered_model_tags t where t.model_id = m.id and t.key = '${IS_PROMPT_TAG}') as is_prompt,
-     v.version, v.run_id, v.logged_model_id, v.storage_location, v.digest, v.status
-   from registered_models m
-   left join registered_model_aliases a on a.model_id = m.id and a.alias = :alias::text
-   left join model_versions v on v.model_id = m.id and v.version = coalesce(:version::bigint, a.version)
-   where m.scope_id = :scope and m.name = :name`,
-);
-
-type CopiedRow = {
-  model_id: number;
-  is_prompt: boolean;
-  /** Null, with what follows, when there is no such version. */
-  version: number | null;
-  run_id: string;
-  logged_model_id: string;
-  storage_location: string;
-  digest: string | null;
-  status: ModelVersionRow['status'];
-};
-
 /**
  * The source of a version that is made of what a run has at `path`: its files, or the newest logged model of that name where there are none, as
  * MLflow 3 logs models (mlflow/tracking/_model_registry/fluent.py, _register_model). Throws RESOURCE_DOES_NOT_EXIST when there is no run, or nothing of it.
@@ -181,7 +163,7 @@ async function copyOf(place: Place, target: Scope, { source, run_id, model_id }:
   const alias = uri.kind === 'alias' ? (words ? aliasThere(uri.alias, words) : uri.alias) : null;
   const key = { scope: ((await mayReadVersions(place, scope, name)) ? scope : emptied(scope)).id, name };
   const wanted = alias === null || alias.toLowerCase() === 'latest' ? await numberOf(db, key, uri) : null;
-  const [copied] = await run<CopiedRow>(db, COPIED_VERSION, { ...key, version: wanted, alias });
+  const copied = await findVersionToCopy(db, key, { version: wanted, alias }, target.kind === 'registry');
   const asked = words?.nameOf(name) ?? name;
   if (!copied) throw doesNotExist(`Registered Model with name=${asked} not found`);
   if (copied.is_prompt) {
@@ -214,6 +196,7 @@ async function copyOf(place: Place, target: Scope, { source, run_id, model_id }:
       ...(alias !== null && { alias }),
       digest: copied.digest,
       status: copied.status,
+      ...(copied.origin && { origin: copied.origin }),
     },
     tracking: scope.kind === 'workspace' ? scope : address.consumer,
   };

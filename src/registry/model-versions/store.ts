@@ -1,4 +1,4 @@
-import { type Db, run, statement } from '../../platform/db/database.ts';
+import { type Db, quickRead, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist, invalidParameter } from '../../platform/errors.ts';
 import type { ModelKey } from '../registered-models/entity.ts';
 import { VERSION_COLUMNS } from './columns.ts';
@@ -17,14 +17,14 @@ const FROM_VERSION = `
   from registered_models m join model_versions v on v.model_id = m.id and v.version = :version::bigint
   where m.scope_id = :scope and m.name = :name`;
 
-const GET_VERSION = statement('get_model_version', `select ${VERSION_COLUMNS} ${FROM_VERSION}`);
+const GET_VERSION = quickRead('get_model_version', `select ${VERSION_COLUMNS} ${FROM_VERSION}`);
 
 /** Throws RESOURCE_DOES_NOT_EXIST when there is no such version or model; so do the functions below. */
 export async function getModelVersion(db: Db, key: VersionKey): Promise<ModelVersionRow> {
   return single(await run<ModelVersionRow>(db, GET_VERSION, key), key);
 }
 
-const GET_BY_ALIAS = statement(
+const GET_BY_ALIAS = quickRead(
   'get_model_version_by_alias',
   `select ${VERSION_COLUMNS}
    from registered_models m
@@ -33,7 +33,7 @@ const GET_BY_ALIAS = statement(
    where m.scope_id = :scope and m.name = :name`,
 );
 
-const GET_LATEST = statement(
+const GET_LATEST = quickRead(
   'get_latest_model_version',
   `select ${VERSION_COLUMNS}
    from registered_models m
@@ -61,7 +61,7 @@ export async function getModelVersionByAlias(db: Db, key: ModelKey, alias: strin
   return row as ModelVersionRow;
 }
 
-const GET_LOCATION = statement('get_model_version_location', `select v.storage_location as location ${FROM_VERSION}`);
+const GET_LOCATION = quickRead('get_model_version_location', `select v.storage_location as location ${FROM_VERSION}`);
 
 /** The URI clients download from: the frozen snapshot, or the live source of a version whose bytes are elsewhere. */
 export async function getDownloadUri(db: Db, key: VersionKey): Promise<string> {
@@ -93,7 +93,12 @@ const TRANSITION_STAGE = statement(
      update model_versions
      set current_stage = case when version = :version::bigint then :stage else 'Archived' end, last_updated_timestamp = now_ms()
      where model_id = (select id from m)
-       and (version = :version::bigint or (:archive_others and current_stage = :stage))
+       and version = any (array(
+         select :version::bigint
+         union all
+         select x.version from model_versions x
+         where x.model_id = (select id from m) and x.current_stage = case when :archive_others then :stage end))
+       and (version = :version::bigint or current_stage = :stage)
      returning *)
    select ${VERSION_COLUMNS} from m join moved v on v.version = :version::bigint`,
 );

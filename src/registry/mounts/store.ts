@@ -1,4 +1,4 @@
-import { type Db, isPool, run, statement } from '../../platform/db/database.ts';
+import { type Db, identityOf, isPool, primaryOf, quickRead, run, statement } from '../../platform/db/database.ts';
 import { alreadyExists, doesNotExist, invalidParameter } from '../../platform/errors.ts';
 import type { Scope } from '../../scopes/entity.ts';
 import { IS_PROMPT_TAG, type ModelKey } from '../registered-models/entity.ts';
@@ -20,7 +20,7 @@ const FROM_MOUNTS = `
   from mounts mount cross join lateral (select * from registered_models where id = mount.model_id offset 0) m
   left join registered_models target on target.id = mount.target_id left join scopes s on s.id = target.scope_id`;
 
-const ALL = statement('all_mounts', `select m.scope_id, ${MOUNT_COLUMNS} ${FROM_MOUNTS}`);
+const ALL = quickRead('all_mounts', `select m.scope_id, ${MOUNT_COLUMNS} ${FROM_MOUNTS}`);
 
 async function readMounts(db: Db): Promise<Mounts> {
   const mounts: Mounts = new Map();
@@ -34,13 +34,15 @@ async function readMounts(db: Db): Promise<Mounts> {
  * The mounts of a workspace by their local names, as they were at most a second ago; what this server does to them is seen at once (`forgetMounts`). All
  * workspaces' are read together: one small query a second, whatever the number of requests. In a transaction they are read as they are.
  */
-export async function mountsOf(db: Db, { id }: Scope): Promise<ReadonlyMap<string, Mount>> {
+export async function mountsOf(reader: Db, { id }: Scope): Promise<ReadonlyMap<string, Mount>> {
+  const db = primaryOf(reader);
   if (!isPool(db)) return (await readMounts(db)).get(id) ?? NONE;
   const now = performance.now();
-  let known = knownOf.get(db);
+  const identity = identityOf(db);
+  let known = knownOf.get(identity);
   if (!known || now >= known.until) {
     known = { until: now + KNOWN_FOR_MS, mounts: readMounts(db) };
-    knownOf.set(db, known);
+    knownOf.set(identity, known);
     known.mounts.catch(() => forgetMounts(db));
   }
   return (await known.mounts).get(id) ?? NONE;
@@ -50,7 +52,7 @@ const NONE: ReadonlyMap<string, Mount> = new Map();
 
 /** To be called when mounts, or models of registries, were changed. */
 export function forgetMounts(db: Db): void {
-  knownOf.delete(db);
+  knownOf.delete(identityOf(db));
 }
 
 const LIST = statement(
@@ -62,7 +64,7 @@ const LIST = statement(
 export const listMounts = (db: Db, { id: scope }: Scope, after: string, limit: number): Promise<MountRow[]> =>
   run<MountRow>(db, LIST, { scope, after, limit });
 
-const GET = statement(
+const GET = quickRead(
   'get_mount',
   `select ${MOUNT_COLUMNS}
    from registered_models m join mounts mount on mount.model_id = m.id

@@ -113,7 +113,7 @@ async function originOf({ db, blobs }: Services, source: VersionSource): Promise
   const { copied, folder, tracking } = source;
   const known = copied && copied.scope.kind === 'registry' ? await findSnapshot(db, copied.modelId, copied.version) : null;
   const scope = copied?.scope ?? tracking;
-  const rows = await readOriginRows(db, scope.id, known ? { runId: '', loggedModelId: '', copied } : source);
+  const rows = copied?.origin ?? (await readOriginRows(db, scope.id, source));
   const model = folder === null ? await describeFiles(blobs, rows.files ?? []) : null;
   const found = toOrigin(rows, scope);
   if (!known) return { origin: found, from: null, model };

@@ -14,12 +14,12 @@ const FILES = ['MLmodel', 'requirements.txt', 'conda.yaml', 'python_env.yaml'];
 
 const IS_READABLE = `b.size <= ${MAX_BYTES} and b.damaged_timestamp is null`;
 
-/** Rows of a DescribingFile: those of the version :model_id and :version. */
-export const DESCRIBING_FILES = `
+/** SQL of the DescribingFiles of the version that the expressions name. */
+export const describingFiles = ({ modelId, version }: { modelId: string; version: string }) => `
   select f.path, b.storage_key as key, b.sha256 from model_version_files f join blobs b on b.id = f.blob_id
-  where f.model_id = :model_id::bigint and f.version = :version::integer and f.path in ('${FILES.join("', '")}') and ${IS_READABLE}`;
+  where f.model_id = ${modelId} and f.version = ${version} and f.path in ('${FILES.join("', '")}') and ${IS_READABLE}`;
 
-const FIND_FILES = statement('find_describing_files', DESCRIBING_FILES);
+const FIND_FILES = statement('find_describing_files', describingFiles({ modelId: ':model_id::bigint', version: ':version::integer' }));
 
 const FIND_IN_FOLDER = statement(
   'find_describing_files_in_folder',

@@ -1,4 +1,4 @@
-import { type Db, isDatabaseError, run, statement, UNIQUE_VIOLATION } from '../../platform/db/database.ts';
+import { type Db, isDatabaseError, quickRead, run, statement, UNIQUE_VIOLATION } from '../../platform/db/database.ts';
 import { alreadyExists, doesNotExist } from '../../platform/errors.ts';
 import { lastValues } from '../../platform/names.ts';
 import { VERSION_COLUMNS } from '../model-versions/columns.ts';
@@ -53,7 +53,7 @@ export async function insertRegisteredModel(
   return row;
 }
 
-const EXISTS = statement('registered_model_exists', 'select from registered_models where scope_id = :scope and name = :name');
+const EXISTS = quickRead('registered_model_exists', 'select from registered_models where scope_id = :scope and name = :name');
 
 /** Throws RESOURCE_ALREADY_EXISTS, as `insertRegisteredModel` would, when the scope has a model or prompt of that name. */
 export async function refuseTakenName(db: Db, key: ModelKey, tags: Tags): Promise<void> {
@@ -85,7 +85,7 @@ async function isPrompt(db: Db, key: ModelKey): Promise<boolean> {
   return row?.found === true;
 }
 
-const GET_MODEL = statement(
+const GET_MODEL = quickRead(
   'get_registered_model',
   `select ${MODEL_COLUMNS} from registered_models m where m.scope_id = :scope and m.name = :name`,
 );
@@ -160,7 +160,7 @@ export async function deleteRegisteredModelTag(db: Db, key: ModelKey, tagKey: st
   single(await run(db, DELETE_TAG, { ...key, key: tagKey }), key.name);
 }
 
-const GET_LATEST_VERSIONS = statement(
+const GET_LATEST_VERSIONS = quickRead(
   'get_latest_versions',
   `select m.id, (select json_agg(latest) from (select ${VERSION_COLUMNS} ${LATEST_VERSIONS} where v.current_stage = any(:stages)) latest) as versions
    from registered_models m where m.scope_id = :scope and m.name = :name`,

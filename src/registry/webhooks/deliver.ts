@@ -17,6 +17,9 @@ export type DeliverySettings = PostSettings & {
   maxRetries: number | undefined;
 };
 
+/** How an attempt ended: `retried`: it failed, and there will be another. */
+export type Attempted = 'delivered' | 'retried' | 'failed';
+
 /** Sends what is stored to be sent. */
 export type Courier = {
   /** Looks for due deliveries now. What goes wrong is logged. */
@@ -26,7 +29,14 @@ export type Courier = {
 };
 
 /** Starts nothing by itself: `wake` is to be called when something was stored and, for retries, every now and then. */
-export function openCourier(db: Db, secrets: Secrets, settings: DeliverySettings, log: Logger): Courier {
+export function openCourier(
+  db: Db,
+  secrets: Secrets,
+  settings: DeliverySettings,
+  log: Logger,
+  attempted: (how: Attempted) => void,
+  settled: () => Promise<void>,
+): Courier {
   const running = new Map<Delivery, Promise<void>>();
   const stopping = new AbortController();
   let looking = false;
@@ -42,6 +52,7 @@ export function openCourier(db: Db, secrets: Secrets, settings: DeliverySettings
       running: [...running.keys()].map(({ webhook_id }) => webhook_id),
       leaseSeconds: settings.timeoutSeconds + LEASE_MARGIN_SECONDS,
     });
+    if (claimed.length > 0) await settled();
     for (const delivery of claimed) running.set(delivery, attempt(delivery));
   };
 
@@ -49,9 +60,13 @@ export function openCourier(db: Db, secrets: Secrets, settings: DeliverySettings
     const about = { delivery: delivery.delivery_id, webhook: delivery.webhook_id, attempt: delivery.attempts };
     try {
       const { mayHelp, retryAfterSeconds, ...outcome } = await send(delivery, secrets, settings, stopping.signal);
-      if (outcome.failure === null) return await finishDelivery(db, delivery, outcome);
+      if (outcome.failure === null) {
+        attempted('delivered');
+        return await finishDelivery(db, delivery, outcome);
+      }
       if (stopping.signal.aborted) return await releaseDelivery(db, delivery);
       const again = mayHelp && isWorthRetrying(delivery, settings.maxRetries);
+      attempted(again ? 'retried' : 'failed');
       if (again) log.info({ ...about, reason: outcome.failure }, 'a webhook delivery failed and is tried again later');
       else log.warn({ ...about, reason: outcome.failure }, 'a webhook delivery failed and is given up');
       if (!mayHelp) return await finishDelivery(db, delivery, outcome);

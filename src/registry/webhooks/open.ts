@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Db } from '../../platform/db/database.ts';
-import { type DeliverySettings, openCourier } from './deliver.ts';
+import { type Attempted, type DeliverySettings, openCourier } from './deliver.ts';
 import { purgeDeliveries } from './delivery-log.ts';
 import { openSecrets, type Secrets } from './secrets.ts';
 import { listAwaitedEvents } from './store.ts';
@@ -29,10 +29,19 @@ export type Webhooks = {
   stop(): Promise<void>;
 };
 
-/** Starts the delivery of webhooks: what an earlier run of the server left, what is stored from now on, and retries. */
-export async function openWebhooks(db: Db, settings: WebhookSettings, log: Logger): Promise<Webhooks> {
+/**
+ * Starts the delivery of webhooks: what an earlier run of the server left, what is stored from now on, and retries. Tells `attempted` of each attempt. `settled`
+ * is waited for before what is stored is sent: who is told of a change then sees it wherever it reads.
+ */
+export async function openWebhooks(
+  db: Db,
+  settings: WebhookSettings,
+  log: Logger,
+  attempted: (how: Attempted) => void = () => {},
+  settled: () => Promise<void> = async () => {},
+): Promise<Webhooks> {
   const secrets = openSecrets(settings.encryptionKey, settings.keyFile);
-  const courier = openCourier(db, secrets, settings, log);
+  const courier = openCourier(db, secrets, settings, log, attempted, settled);
   let awaited = new Map<number, Set<string>>();
   let asked = 0;
   let answered = 0;

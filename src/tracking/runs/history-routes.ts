@@ -49,9 +49,11 @@ const getHistory = endpoint({
   permission: canOnRun('READ'),
   async handler({ db, scope, input }) {
     const key = { scope: scope.id, runId: runIdOf(input) };
-    if (scope.named) await refuseUnknownRuns(db, scope.id, [key.runId]);
     const page = { maxResults: input.max_results, pageToken: input.page_token };
+    // A run that is not there is told before a page token that is wrong; where there are points, there is a run.
+    if (scope.named && page.pageToken) await refuseUnknownRuns(db, scope.id, [key.runId]);
     const { rows, nextPageToken } = await findMetricHistory(db, key, input.metric_key, page);
+    if (scope.named && rows.length === 0) await refuseUnknownRuns(db, scope.id, [key.runId]);
     const metrics = rows.map(({ key, value, timestamp, step }) => ({ key, value, timestamp, step }));
     return { ...(metrics.length > 0 && { metrics }), ...(nextPageToken && { next_page_token: nextPageToken }) };
   },
@@ -110,13 +112,15 @@ const sampleHistory = endpoint({
   permission: canReadRuns((input: { run_ids: string[] }) => input.run_ids),
   async handler({ db, scope, input }) {
     const range = stepRange(input.start_step, input.end_step);
-    if (scope.named) await refuseUnknownRuns(db, scope.id, input.run_ids);
     const metrics = await sampleMetricHistory(db, scope.id, {
       runIds: input.run_ids,
       metricKey: input.metric_key,
       limit: input.max_results,
       range,
     });
+    const withPoints = new Set(metrics.map(({ run_id }) => run_id));
+    const others = input.run_ids.filter((id) => !withPoints.has(id));
+    if (scope.named && others.length > 0) await refuseUnknownRuns(db, scope.id, others);
     return metrics.length > 0 ? { metrics } : {};
   },
 });

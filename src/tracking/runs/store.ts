@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type Db, run, statement } from '../../platform/db/database.ts';
+import { type Db, quickRead, run, statement } from '../../platform/db/database.ts';
+import { remembering } from '../../platform/db/remembering.ts';
 import { doesNotExist, invalidParameter, type MlflowError } from '../../platform/errors.ts';
 import type { Int64 } from '../../platform/json.ts';
 import { lastValues } from '../../platform/names.ts';
@@ -66,13 +67,13 @@ export async function getRun(db: Db, key: RunKey): Promise<RunRow> {
   return single(await run<RunRow>(db, GET_RUN, key), key);
 }
 
-const FIND_ARTIFACT_URI = statement('find_run_artifact_uri', `select r.artifact_uri ${FROM_RUN}`);
+const FIND_ARTIFACT_URI = quickRead('find_run_artifact_uri', `select r.artifact_uri ${FROM_RUN}`);
 
 /** Where a run's artifacts lie, whatever its lifecycle stage; null when the scope has no such run. */
-export async function findRunArtifactUri(db: Db, scopeId: number, runId: string): Promise<string | null> {
-  const [row] = await run<{ artifact_uri: string }>(db, FIND_ARTIFACT_URI, { scope: scopeId, runId });
+export const findRunArtifactUri = remembering(async (db: Db, scope: number, runId: string): Promise<string | null> => {
+  const [row] = await run<{ artifact_uri: string }>(db, FIND_ARTIFACT_URI, { scope, runId });
   return row?.artifact_uri ?? null;
-}
+});
 
 const FIND_STAGE = statement('find_run_stage', `select r.lifecycle_stage ${FROM_RUN}`);
 
