@@ -44,6 +44,11 @@ describe('settings', () => {
     ['PORT', '-1', 'PORT: must be a whole number from 0 to 65535 (it is "-1"). See --help.'],
     ['PORT', '80.5', 'PORT: must be a whole number from 0 to 65535 (it is "80.5"). See --help.'],
     ['DATABASE_URL', 'mysql://x', 'DATABASE_URL: must start with postgresql:// (it is "mysql://x"). See --help.'],
+    [
+      'DATABASE_REPLICA_URLS',
+      'postgresql://a:secret@b/c,mysql://d:secret@e/f',
+      'DATABASE_REPLICA_URLS: must be URLs that start with postgresql://, with commas between them (it is "postgresql://a:***@e/f"). See --help.',
+    ],
     ['ARTIFACTS_URL', 'foo', `ARTIFACTS_URL: ${STORES} (it is "foo"). See --help.`],
     ['ARTIFACTS_URL', 's3:///x', `ARTIFACTS_URL: ${STORES} (it is "s3:///x"). See --help.`],
     ['ARTIFACTS_URL', 'wasbs://container/x', `ARTIFACTS_URL: ${STORES} (it is "wasbs://container/x"). See --help.`],

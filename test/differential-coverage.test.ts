@@ -21,9 +21,10 @@ function isAnsweredBy(step: Step, { method, path }: { method: string; path: stri
   return step.method === method && new RegExp(`^${pattern}$`).test(target(step));
 }
 
-// The stock server has no such thing, or only with login, which compat/stock-auth is about: there is nothing to compare with.
+// The stock server has no such thing, or only with an option or with login, which compat/stock-auth is about: there is nothing to compare with.
 const isOursAlone = ({ path, apiVersion }: { path: string; apiVersion?: string }) =>
   path === '/' ||
+  path === '/metrics' ||
   /^\/(?:login|logout|setup)(?:\/|$)/.test(path) ||
   apiVersion === '1.0' ||
   /^\/mlflow\/(?:users|roles|workspace-permissions)(?:\/|$)|\/permissions(?:\/|$)/.test(path) ||

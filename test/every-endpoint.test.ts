@@ -1,10 +1,9 @@
-import http from 'node:http';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Services } from '../src/endpoint.ts';
 import { endpoints } from '../src/endpoints.ts';
 import type { AnyEndpoint } from '../src/platform/http/mount.ts';
 import { LEVELS, type Level } from '../src/platform/permission.ts';
-import { samples } from './helpers/endpoint-samples.ts';
+import { type Call, callOf, isDestructive, sendCall } from './helpers/endpoint-calls.ts';
 import { contentsOf, makeWorld, type World } from './helpers/endpoint-world.ts';
 import { startServerWithLogin } from './helpers/login.ts';
 
@@ -15,62 +14,6 @@ import { startServerWithLogin } from './helpers/login.ts';
 const server = await startServerWithLogin();
 const KINDS = ['nobody', 'stranger', 'elsewhere', 'denied', ...LEVELS, 'admin'] as const;
 type Kind = (typeof KINDS)[number];
-
-type Reply = { status: number; body: string };
-
-/** Sends the path as it is written: nothing on the way tidies it. */
-function send(method: string, path: string, headers: Record<string, string>, body: string | undefined): Promise<Reply> {
-  const { hostname, port } = new URL(server.url);
-  return new Promise((resolve, reject) => {
-    const request = http.request({ hostname, port, method, path, headers, agent }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
-    });
-    request.on('error', reject);
-    request.end(body);
-  });
-}
-const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
-
-type Call = { method: string; path: string; headers: Record<string, string>; body: string | undefined };
-
-/** A call of an endpoint with valid input: fields of the path in it, the others in the query or the body. */
-function callOf(endpoint: AnyEndpoint<Services>, world: World): Call {
-  const sample = samples[endpoint.op];
-  if (!sample) throw new Error(`test/helpers/endpoint-samples.ts has no sample of ${endpoint.op}`);
-  const { content, ...fields } = sample(world) as Record<string, unknown> & { content?: string };
-  const version = endpoint.apiVersion ?? '2.0';
-  const left: Record<string, unknown> = { ...fields };
-  // What both kinds of scope have below their paths gets the one of the path.
-  if (endpoint.path.includes(':workspace/models')) delete left.registry;
-  if (endpoint.path.includes(':registry')) delete left.workspace;
-  const filled = endpoint.path.replace(/\\:/g, '\u0001').replace(/[:*](\w+)/g, (_, name: string) => {
-    delete left[name];
-    if (fields[name] === undefined) throw new Error(`the sample of ${endpoint.op} has no ${name}`);
-    return String(fields[name]);
-  });
-  const path = (version === 'none' ? '' : `/api/${version}`) + filled.replaceAll('\u0001', ':');
-  const headers: Record<string, string> = { 'X-MLFLOW-WORKSPACE': world.workspace };
-  if (endpoint.method === 'GET' || endpoint.kind === 'stream') {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(left)) for (const item of [value].flat()) query.append(name, String(item));
-    const body = content ?? undefined;
-    return {
-      method: endpoint.method,
-      path: query.size > 0 ? `${path}?${query}` : path,
-      headers: { ...headers, 'Content-Length': String(body?.length ?? 0) },
-      body,
-    };
-  }
-  const body = JSON.stringify(left);
-  return {
-    method: endpoint.method,
-    path,
-    headers: { ...headers, 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) },
-    body,
-  };
-}
 
 const tokens = new Map<string, string | null>();
 
@@ -103,10 +46,10 @@ async function call(
   kind: Kind,
   world: World,
   change: (call: Call) => Call = (same) => same,
-): Promise<Reply> {
-  const { method, path, headers, body } = change(callOf(endpoint, world));
+): ReturnType<typeof sendCall> {
+  const plain = change(callOf(endpoint, world));
   const authorization = await authorizationOf(kind, world);
-  return send(method, path, authorization === null ? headers : { ...headers, Authorization: authorization }, body);
+  return sendCall(server.url, authorization === null ? plain : { ...plain, headers: { ...plain.headers, Authorization: authorization } });
 }
 
 // Rights that are not a level on one thing: of who manages any workspace or registry, and of an account on itself.
@@ -126,7 +69,6 @@ function isAllowed({ op, permission }: AnyEndpoint<Services>, kind: Kind): boole
   return LEVELS.indexOf(held) >= LEVELS.indexOf(permission.level);
 }
 
-const isDestructive = ({ op }: AnyEndpoint<Services>): boolean => /delete|abort|archive|revoke|remove|logout/.test(op);
 const titleOf = ({ op, method, path }: AnyEndpoint<Services>): string => `${op} (${method} ${path})`;
 
 describe('who is not let through', async () => {

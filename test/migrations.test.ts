@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import knex from 'knex';
 import pg from 'pg';
 import { afterAll, describe, expect, inject, it } from 'vitest';
+import { migrate } from '../src/platform/db/migrate.ts';
 import { databaseUrl } from './helpers/global-setup.ts';
 
 const DATABASE = 'test_migrations';
@@ -40,6 +41,23 @@ async function describeSchema(): Promise<string> {
   return `${rows.map(({ line }) => line).join('\n')}\n`;
 }
 
+/** Somebody who may make tables in a database of its own, and cannot add extensions to it. */
+async function databaseOfLimitedRole(): Promise<string> {
+  const admin = new pg.Client({ connectionString: inject('postgresUrl') });
+  await admin.connect();
+  await admin.query(`drop database if exists ${DATABASE}_limited`);
+  await admin.query('drop role if exists limited');
+  await admin.query("create role limited login password 'limited'");
+  await admin.query(`create database ${DATABASE}_limited`);
+  await admin.end();
+  const url = new URL(databaseUrl(inject('postgresUrl'), `${DATABASE}_limited`));
+  const owner = new pg.Client({ connectionString: url.href });
+  await owner.connect();
+  await owner.query('grant all on schema public to limited');
+  await owner.end();
+  return Object.assign(url, { username: 'limited', password: 'limited' }).href;
+}
+
 describe('the migrations', () => {
   it('go up, down and up again, to the schema in schema.txt', async () => {
     await db.migrate.latest();
@@ -47,5 +65,17 @@ describe('the migrations', () => {
     expect(await describeSchema()).toBe('\n');
     await db.migrate.latest();
     await expect(await describeSchema()).toMatchFileSnapshot('schema.txt');
+  });
+
+  it('do without the index on parts of names where pg_trgm cannot be had', async () => {
+    const limited = await databaseOfLimitedRole();
+    await migrate(limited);
+    const client = new pg.Client({ connectionString: limited });
+    await client.connect();
+    const { rows } = await client.query(
+      "select indexname from pg_indexes where indexname in ('registered_models_name_trigrams', 'run_tags_by_key')",
+    );
+    await client.end();
+    expect(rows).toEqual([{ indexname: 'run_tags_by_key' }]);
   });
 });

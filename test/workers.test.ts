@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
-import { addressOf, makeDataDir, runCli } from './helpers/process.ts';
+import { addressOf, makeDataDir, runCli, workersOf } from './helpers/process.ts';
 
 const dataDir = await makeDataDir();
 const cli = runCli(['serve', '--workers', '2', '--port', '0', '--data-dir', dataDir, '--log-level', 'warn']);
@@ -12,13 +11,7 @@ afterAll(async () => {
   await fs.rm(dataDir, { recursive: true, force: true });
 });
 
-const workers = (): number[] =>
-  execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='])
-    .toString()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, parent, command]) => Number(parent) === cli.pid && /^node/.test(command ?? ''))
-    .map(([pid]) => Number(pid));
+const workers = () => workersOf(cli);
 
 const api = `${url}/api/2.0/mlflow/registered-models`;
 const post = (path: string, body: unknown) =>

@@ -27,6 +27,7 @@ export const samples: Record<string, Sample> = {
   'server.home': nothing,
   'server.health': nothing,
   'server.version': nothing,
+  'server.metrics': nothing,
   'server.info': nothing,
   'session.login_page': nothing,
   'session.login': nothing,

@@ -19,7 +19,8 @@ export type World = {
   rolePermissionId: number;
 };
 
-export async function makeWorld({ admin }: Server, name: string): Promise<World> {
+/** `hasLogin`: false for a server without accounts, whose world has none. */
+export async function makeWorld({ admin }: Server, name: string, hasLogin = true): Promise<World> {
   const [workspace, registry] = [`${name}-dev`, `${name}-shared`];
   const ok = async <Body>(reply: PromiseLike<{ status: number; text: string; body: Body }>): Promise<Body> => {
     const { status, text, body } = await reply;
@@ -62,18 +63,19 @@ export async function makeWorld({ admin }: Server, name: string): Promise<World>
     ),
   );
   await ok(admin.put(`/api/1.0/workspaces/${workspace}/mounts/mounted`, { registry, name: 'model' }));
-  const [member, group] = [`${name}-member`, `${name}-group`];
-  await ok(admin.post('/api/1.0/service-accounts', { username: member }));
-  await ok(admin.post('/api/1.0/groups', { name: group }));
-  const { role } = await ok(admin.post('/api/3.0/mlflow/roles/create', { workspace, name: 'role' }));
-  const given = { role_id: role.id, resource_type: 'registered_model', resource_pattern: '*', permission: 'READ' };
-  const { role_permission: permission } = await ok(admin.post('/api/3.0/mlflow/roles/permissions/add', given));
+  const makeAccounts = async () => {
+    const [member, group] = [`${name}-member`, `${name}-group`];
+    await ok(admin.post('/api/1.0/service-accounts', { username: member }));
+    await ok(admin.post('/api/1.0/groups', { name: group }));
+    const { role } = await ok(admin.post('/api/3.0/mlflow/roles/create', { workspace, name: 'role' }));
+    const given = { role_id: role.id, resource_type: 'registered_model', resource_pattern: '*', permission: 'READ' };
+    const { role_permission: permission } = await ok(admin.post('/api/3.0/mlflow/roles/permissions/add', given));
+    return { member, group, roleId: role.id as number, rolePermissionId: permission.id as number };
+  };
+  const accounts = hasLogin ? await makeAccounts() : { member: '', group: '', roleId: 0, rolePermissionId: 0 };
   return {
+    ...accounts,
     workspace,
-    member,
-    group,
-    roleId: role.id as number,
-    rolePermissionId: permission.id as number,
     registry,
     experimentId,
     runId,

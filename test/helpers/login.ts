@@ -10,11 +10,13 @@ type Body = Record<string, unknown> | unknown[] | string;
 type GrantTo = { scope: string; type: string; pattern?: string; permission: string };
 
 /** A test server with login on. `as` makes a user with these grants, and what sends its requests, by a token of its own. */
-export async function startServerWithLogin(settings: Partial<AuthSettings> = {}) {
-  const server = await startTestServer(undefined, { timeoutSeconds: 1 }, undefined, undefined, undefined, {
-    ...readConfig([], { AUTH: 'on', ADMIN_USERNAME: ADMIN.username, ADMIN_PASSWORD: ADMIN.password }).auth,
-    ...settings,
-  });
+export async function startServerWithLogin(
+  settings: Partial<AuthSettings> = {},
+  audited?: boolean,
+  observed?: Parameters<typeof startTestServer>[7],
+) {
+  const auth = { ...readConfig([], { AUTH: 'on', ADMIN_USERNAME: ADMIN.username, ADMIN_PASSWORD: ADMIN.password }).auth, ...settings };
+  const server = await startTestServer(undefined, { timeoutSeconds: 1 }, undefined, undefined, undefined, auth, audited, observed);
 
   async function tokenOf(username: string, limits: { scopes?: string[]; permission?: string } = {}): Promise<string> {
     const { token, sha256 } = newToken();

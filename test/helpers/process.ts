@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
@@ -26,12 +26,12 @@ export type CliProcess = {
 
 /**
  * Runs `model-commons` with these arguments. Of the environment only what Node itself needs is passed on. `limit` is a command of the shell that is run
- * before, such as `ulimit -f 2048`.
+ * before, such as `ulimit -f 2048`; `folder` one with the sources of another release.
  */
-export function runCli(arguments_: string[], env: Record<string, string> = {}, limit = ':'): CliProcess {
+export function runCli(arguments_: string[], env: Record<string, string> = {}, limit = ':', folder = REPOSITORY): CliProcess {
   const command = [process.execPath, '--import', 'tsx', 'src/cli.ts', ...arguments_];
   const child = spawn('sh', ['-c', `${limit} && exec "$0" "$@"`, ...command], {
-    cwd: REPOSITORY,
+    cwd: folder,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
@@ -74,8 +74,9 @@ export async function startServer(
   flags: string[] = [],
   env: Record<string, string> = {},
   limit?: string,
+  folder?: string,
 ): Promise<ServerProcess> {
-  const cli = runCli(['serve', '--port', '0', '--data-dir', dataDir, '--log-level', 'warn', ...flags], env, limit);
+  const cli = runCli(['serve', '--port', '0', '--data-dir', dataDir, '--log-level', 'warn', ...flags], env, limit, folder);
   return { ...cli, url: await addressOf(cli) };
 }
 
@@ -119,6 +120,15 @@ export async function destroyDataDir(dataDir: string): Promise<void> {
   for (let waited = 0; pid !== undefined && runs(pid) && waited < 5000; waited += 20) await sleep(20);
   await fs.rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
 }
+
+/** The process ids of the workers of a server. */
+export const workersOf = ({ pid }: CliProcess): number[] =>
+  execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='])
+    .toString()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, parent, command]) => Number(parent) === pid && /^node/.test(command ?? ''))
+    .map(([pid]) => Number(pid));
 
 /** True for a process that is alive and no zombie; a negative number asks for a process group. */
 export function runs(pid: number): boolean {

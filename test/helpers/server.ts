@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import request from 'supertest';
 import { afterAll, inject } from 'vitest';
 import { openAudit } from '../../src/access/audit/open.ts';
@@ -14,6 +14,7 @@ import type { BlobStore } from '../../src/artifacts/blobs/blob-store.ts';
 import { openLocalStore } from '../../src/artifacts/blobs/local.ts';
 import type { AdoptionSettings } from '../../src/artifacts/external-location.ts';
 import { readConfig } from '../../src/config.ts';
+import { type ObserveSettings, observe } from '../../src/observe.ts';
 import { openPool } from '../../src/platform/db/database.ts';
 import type { SecuritySettings } from '../../src/platform/http/security.ts';
 import { createServer } from '../../src/platform/http/server.ts';
@@ -36,6 +37,7 @@ export async function startTestServer(
   adoption: AdoptionSettings = readConfig([], {}).adoption,
   auth: AuthSettings = readConfig([], {}).auth,
   audited = auth.on,
+  { log = pino({ level: 'silent' }), ...observed }: Partial<ObserveSettings> & { log?: Logger } = {},
 ) {
   const database = `test_${randomUUID().replaceAll('-', '')}`;
   const admin = new pg.Client({ connectionString: inject('postgresUrl') });
@@ -45,14 +47,16 @@ export async function startTestServer(
   const artifactDir = await fs.mkdtemp(path.join(os.tmpdir(), 'model-commons-artifacts-'));
   const db = openPool(databaseUrl(inject('postgresUrl'), database), 10);
   const blobs = store ?? (await openLocalStore(artifactDir));
-  const log = pino({ level: 'silent' });
-  const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log);
+  const { watch, metricsText, pool, attempted, stop } = await observe({ ...readConfig([], {}).observe, ...observed }, log);
+  pool('primary', db);
+  const hooks = await openWebhooks(db, { ...readConfig(['--data-dir', artifactDir], {}).webhooks, ...webhooks }, log, attempted);
   const access = await openAccess(db, auth);
   const audit = audited ? openAudit(db, log, 100) : null;
   const consumers = openConsumers(db, log, 50);
   const { http: server } = createServer(
     createApp({
       db,
+      replicas: null,
       blobs,
       webhooks: hooks,
       consumers,
@@ -63,6 +67,8 @@ export async function startTestServer(
       security,
       access,
       audit,
+      watch,
+      metricsText,
     }),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -76,6 +82,7 @@ export async function startTestServer(
     access?.stop();
     await audit?.stop();
     await db.end();
+    await stop();
     await fs.rm(artifactDir, { recursive: true, force: true });
   });
 
@@ -89,6 +96,7 @@ export async function startTestServer(
     url,
     http: server,
     db,
+    metricsText,
     artifactDir,
     get: (target: string, query: Record<string, string | number | boolean | string[]> = {}) => request(url).get(at(target)).query(query),
     post: (target: string, body?: Body) => send('post', target, body),
