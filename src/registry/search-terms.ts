@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { sqlBuilder } from '../platform/db/database.ts';
 import { invalidParameter } from '../platform/errors.ts';
 import { pythonFloat, pythonRepr } from '../platform/python.ts';
-import { whereCompares, whereFinds } from '../platform/search/compare.ts';
+import { whereCompares, whereFinds, whereTagCompares } from '../platform/search/compare.ts';
 import { type FilterClause, trimKey, unquote } from '../platform/search/parse-filter.ts';
 import { IS_PROMPT_TAG } from './registered-models/entity.ts';
 
@@ -100,6 +100,22 @@ export function asksForPrompts(terms: Term[]): boolean {
   return (term?.comparator === '=' && value === 'true') || (term?.comparator === '!=' && value === 'false');
 }
 
+/** Leaves prompts out; `model` is the id of a row's model. The tag is not bound, since an index of prompts alone serves who asks in its own words. */
+export function whereNoPrompt(query: Knex.QueryBuilder, tags: string, model: Knex.Raw): void {
+  query.whereNotExists((tag) => {
+    tag.from(`${tags} as t`).whereRaw(`t.model_id = ? and t.key = '${IS_PROMPT_TAG}' and t.value = 'true'`, [model]);
+  });
+}
+
+/** The name when a filter asks for one model's by `name = '…'`. */
+export function exactName(terms: Term[]): string | undefined {
+  const term = terms.find(({ type, key, comparator }) => type === 'attribute' && key === 'name' && comparator === '=');
+  return term && String(term.value);
+}
+
+/** True when one plan is good for all values of a filter: it goes from the one model by index. */
+export const isOfOneModel = (terms: Term[]): boolean => exactName(terms) !== undefined && terms.every(({ type }) => type === 'attribute');
+
 /** Adds the attribute terms, and for each tag key one condition that a tag of that key meets all its comparisons: `!=` needs the tag to be there. */
 export function whereTerms(query: Knex.QueryBuilder, terms: Term[], fields: AttributeFields, tags: { table: string; join: string }): void {
   for (const { type, key, comparator, value } of terms) {
@@ -108,7 +124,7 @@ export function whereTerms(query: Knex.QueryBuilder, terms: Term[], fields: Attr
   const keys = new Set(terms.filter(({ type }) => type === 'tag').map(({ key }) => key));
   for (const key of keys) {
     const tag = sqlBuilder(`${tags.table} as t`).whereRaw(tags.join).where('t.key', key);
-    for (const term of terms) if (term.type === 'tag' && term.key === key) whereCompares(tag, 't.value', term.comparator, term.value);
+    for (const term of terms) if (term.type === 'tag' && term.key === key) whereTagCompares(tag, term.comparator, term.value);
     whereFinds(query, tag);
   }
 }

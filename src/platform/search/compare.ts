@@ -35,6 +35,12 @@ export function whereCompares(
   query.whereRaw(`${column} ${operator} ?`, [value]);
 }
 
+/** As `whereCompares` on `t.value` of a table of tags `t`. Its index has the hash of values, which may be too long for it. */
+export function whereTagCompares(tag: Knex.QueryBuilder, comparator: string, value: string | number | string[]): void {
+  if (comparator === '=') tag.whereRaw('md5(t.value) = md5(?::text)', [value as string]);
+  whereCompares(tag, 't.value', comparator, value);
+}
+
 const MAX_JOINS = 8;
 const joined = new WeakMap<Knex.QueryBuilder, number>();
 

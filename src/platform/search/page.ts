@@ -14,12 +14,12 @@ const Token = z.object({ q: z.string(), after: z.array(SORT_VALUE) });
 /**
  * Runs one page of a search: sorts, starts after the row that `pageToken` names and gives at most `limit` rows. The next page starts by the values
  * of this one's last row (keyset), so page 1000 costs what page 1 does and rows that come and go in between do not shift the others.
- * `fingerprint` is the search's own filter and order: a token of another search is INVALID_PARAMETER_VALUE.
+ * `fingerprint` is the search's own filter and order: a token of another search is INVALID_PARAMETER_VALUE. `prepared` as for `runBuilt`.
  */
 export async function fetchPage<Row extends object>(
   db: Db,
   query: Knex.QueryBuilder,
-  page: { sorts: Sort[]; limit: number; pageToken: string | undefined; fingerprint: unknown },
+  page: { sorts: Sort[]; limit: number; pageToken: string | undefined; fingerprint: unknown; prepared?: boolean },
 ): Promise<{ rows: Row[]; nextPageToken: string | null }> {
   const q = createHash('sha256').update(JSON.stringify(page.fingerprint)).digest('base64url').slice(0, 16);
   page.sorts.forEach(({ sql, bindings = [], descending }, i) => {
@@ -27,7 +27,9 @@ export async function fetchPage<Row extends object>(
     query.orderByRaw(`${sql} ${descending ? 'desc' : 'asc'}`, bindings);
   });
   if (page.pageToken) startAfter(query, page.sorts, readToken(page.pageToken, q, page.sorts.length));
-  const rows = await runBuilt<Row & Record<string, string | Int64>>(db, query.limit(page.limit + 1));
+  // A plan for all values takes a bound limit for a tenth of the rows.
+  const limited = query.limit(page.limit + 1, { skipBinding: true });
+  const rows = await runBuilt<Row & Record<string, string | Int64>>(db, limited, page);
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
   const after = last && page.sorts.map((_, i) => toSortValue(last[`sort_${i}`]));
   return { rows: rows.slice(0, page.limit), nextPageToken: after ? Buffer.from(JSON.stringify({ q, after })).toString('base64url') : null };

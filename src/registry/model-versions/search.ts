@@ -9,7 +9,7 @@ import { addressSearch, versionInWords } from '../address-model.ts';
 import { visibleVersions } from '../permissions.ts';
 import { IS_PROMPT_TAG } from '../registered-models/entity.ts';
 import { refuseRepeats, type SearchInput } from '../registered-models/search.ts';
-import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
+import { type AttributeFields, asksForPrompts, exactName, isOfOneModel, toTerm, whereNoPrompt, whereTerms } from '../search-terms.ts';
 import { VERSION_COLUMNS } from './columns.ts';
 import type { ModelVersionRow } from './entity.ts';
 
@@ -42,18 +42,20 @@ export async function searchModelVersions(
     .where('m.scope_id', scope.id);
   const prompts = asksForPrompts(terms);
   whereVisible(query, 'm.name', visibleVersions(services.caller, scope, prompts));
-  if (!prompts) {
-    query.whereNotExists((tag) => {
-      tag.from('model_version_tags as t').whereRaw('t.model_id = m.id').where({ 't.key': IS_PROMPT_TAG, 't.value': 'true' });
-    });
-  }
   const wanted = prompts ? terms : terms.filter(({ type, key }) => type !== 'tag' || key !== IS_PROMPT_TAG);
+  const name = exactName(wanted);
+  const oneModel =
+    name !== undefined && sqlBuilder.raw('(select id from registered_models where scope_id = ? and name = ?)', [scope.id, name]);
+  // By one id they come from the index in the order of their numbers.
+  if (oneModel) query.whereRaw('v.model_id = ?', [oneModel]);
+  if (!prompts) whereNoPrompt(query, 'model_version_tags', oneModel || sqlBuilder.raw('m.id'));
   whereTerms(query, wanted, FIELDS, { table: 'model_version_tags', join: 't.model_id = v.model_id and t.version = v.version' });
   const page = await fetchPage<ModelVersionRow>(services.db, query, {
     sorts: sortsOf(input.order_by),
     limit: input.max_results,
     pageToken: input.page_token,
     fingerprint: ['model_versions', scope.id, input.filter ?? '', input.order_by],
+    prepared: isOfOneModel(wanted),
   });
   return words ? { ...page, rows: page.rows.map((row) => versionInWords(row, words)) } : page;
 }

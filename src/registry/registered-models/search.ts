@@ -8,7 +8,7 @@ import { parseFilter } from '../../platform/search/parse-filter.ts';
 import { addressSearch, type Words } from '../address-model.ts';
 import { showMounted } from '../mounts/show-mounted.ts';
 import { visibleModels } from '../permissions.ts';
-import { type AttributeFields, asksForPrompts, toTerm, whereTerms } from '../search-terms.ts';
+import { type AttributeFields, asksForPrompts, isOfOneModel, toTerm, whereNoPrompt, whereTerms } from '../search-terms.ts';
 import { IS_PROMPT_TAG, type RegisteredModelRow } from './entity.ts';
 import { MODEL_COLUMNS } from './store.ts';
 
@@ -34,11 +34,7 @@ export async function searchRegisteredModels(
   const query = sqlBuilder('registered_models as m').select(sqlBuilder.raw(MODEL_COLUMNS)).where('m.scope_id', scope.id);
   const prompts = asksForPrompts(terms);
   whereVisible(query, 'm.name', visibleModels(services.caller, scope, prompts));
-  if (!prompts) {
-    query.whereNotExists((tag) => {
-      tag.from('registered_model_tags as t').whereRaw('t.model_id = m.id').where({ 't.key': IS_PROMPT_TAG, 't.value': 'true' });
-    });
-  }
+  if (!prompts) whereNoPrompt(query, 'registered_model_tags', sqlBuilder.raw('m.id'));
   const wanted = prompts ? terms : terms.filter(({ type, key }) => type !== 'tag' || key !== IS_PROMPT_TAG);
   whereTerms(query, wanted, FIELDS, { table: 'registered_model_tags', join: 't.model_id = m.id' });
   const page = await fetchPage<RegisteredModelRow>(services.db, query, {
@@ -46,6 +42,7 @@ export async function searchRegisteredModels(
     limit: input.max_results,
     pageToken: input.page_token,
     fingerprint: ['registered_models', scope.id, input.filter ?? '', input.order_by],
+    prepared: isOfOneModel(wanted),
   });
   return { ...page, rows: await showMounted(services.db, scope, page.rows), words };
 }

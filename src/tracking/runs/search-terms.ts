@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { sqlBuilder } from '../../platform/db/database.ts';
 import { invalidParameter } from '../../platform/errors.ts';
-import { whereCompares, whereFinds } from '../../platform/search/compare.ts';
+import { whereCompares, whereFinds, whereTagCompares } from '../../platform/search/compare.ts';
 import { type FilterClause, trimKey, unquote } from '../../platform/search/parse-filter.ts';
 import { CONTEXT_TAG } from '../datasets/entity.ts';
 
@@ -146,7 +146,9 @@ function whereMetric(query: Knex.QueryBuilder, { key, comparator, value }: RunTe
 
 function whereText(query: Knex.QueryBuilder, table: string, { key, comparator, value }: RunTerm): void {
   const found = sqlBuilder(`${table} as t`).whereRaw('t.run_id = r.run_id').where('t.key', key);
-  if (comparator !== 'IS NULL' && comparator !== 'IS NOT NULL') whereCompares(found, 't.value', comparator, value);
+  const isAboutNull = comparator === 'IS NULL' || comparator === 'IS NOT NULL';
+  if (!isAboutNull && table === 'run_tags') whereTagCompares(found, comparator, value as string);
+  else if (!isAboutNull) whereCompares(found, 't.value', comparator, value);
   whereFinds(query, found, { none: comparator === 'IS NULL' });
 }
 

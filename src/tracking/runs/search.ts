@@ -36,6 +36,7 @@ export async function searchRuns(db: Db, scope: number, search: RunSearch): Prom
     sorts,
     limit: search.max_results,
     pageToken: search.page_token,
+    prepared: others.length === 0 && !search.filter && search.order_by.length === 0,
     fingerprint: ['runs', scope, search.experiment_ids, search.stages, search.filter ?? '', search.order_by],
   });
 }
