@@ -1,4 +1,4 @@
-import { type Db, run, statement } from '../../platform/db/database.ts';
+import { type Db, quickRead, run, statement } from '../../platform/db/database.ts';
 import { type OriginRows, readingOrigin } from '../provenance/origin-rows.ts';
 import { IS_PROMPT_TAG, type ModelKey } from '../registered-models/entity.ts';
 import type { ModelVersionRow } from './entity.ts';
@@ -11,7 +11,7 @@ const VERSION_TO_COPY = `
   left join model_versions v on v.model_id = m.id and v.version = coalesce(:version::bigint, a.version)
   where m.scope_id = :scope and m.name = :name`;
 
-const FIND = statement('model_version_to_copy', VERSION_TO_COPY);
+const FIND = quickRead('model_version_to_copy', VERSION_TO_COPY);
 
 const ofSource = (column: string) => `(select ${column} from source)`;
 const origin = readingOrigin({
