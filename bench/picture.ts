@@ -40,6 +40,7 @@ export function pictureOf(title: string, bars: Bar[]): string {
     ].join('');
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">
+<title>${title}</title>
 <rect width="${width}" height="${height}" fill="#fff"/>
 <text x="12" y="22" font-size="15">${title}</text>
 <text x="12" y="42" fill="#555">Thick line: what is asked for. Thin line: from the worst round to the best. Green: reached; orange: missed; grey: nothing asked.</text>
