@@ -3,7 +3,7 @@ import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { atEnd, cleanUp, cleanUpOnSignals, isEnding } from '../compat/servers/clean-up.ts';
+import { atEnd, cleanUpOnSignals, isEnding, runToEnd } from '../compat/servers/clean-up.ts';
 import { openDatabases } from '../compat/servers/postgres.ts';
 import type { Site } from '../compat/servers/servers.ts';
 import { ensureVenv, findPython } from '../compat/servers/venv.ts';
@@ -188,11 +188,4 @@ async function describeRun(mlflow: string, postgres: string): Promise<About> {
   };
 }
 
-let passed = false;
-try {
-  passed = await main();
-} catch (error) {
-  if (!isEnding()) console.error(`bench: ${(error as Error).message}`);
-}
-await cleanUp();
-process.exit(passed ? 0 : 1);
+await runToEnd('bench', main);

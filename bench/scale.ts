@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { atEnd, cleanUp, cleanUpOnSignals, isEnding } from '../compat/servers/clean-up.ts';
+import { atEnd, cleanUpOnSignals, runToEnd } from '../compat/servers/clean-up.ts';
 import { openDatabases } from '../compat/servers/postgres.ts';
 import { oursOnSharedPostgres, type Server, type Site, startServer } from '../compat/servers/servers.ts';
 import { COMMON_TAG, type FilledModel, type Filling, fill, fillingOf, INFIX, PREFIX, RARE_TAG, SMALL_WORKSPACE } from './fill.ts';
@@ -379,11 +379,4 @@ async function startFilled(site: Site, size: number): Promise<Filled> {
   return { server, filling };
 }
 
-let passed = false;
-try {
-  passed = await main();
-} catch (error) {
-  if (!isEnding()) console.error(`bench: ${(error as Error).message}`);
-}
-await cleanUp();
-process.exit(passed ? 0 : 1);
+await runToEnd('bench', main);

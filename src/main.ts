@@ -13,7 +13,7 @@ import type { Config } from './config.ts';
 import { type Observation, observe } from './observe.ts';
 import { openPool } from './platform/db/database.ts';
 import { startEmbeddedPostgres } from './platform/db/embedded.ts';
-import { migrate } from './platform/db/migrate.ts';
+import { migrateAtStart } from './platform/db/migrate.ts';
 import { openReplicas, type Replicas } from './platform/db/replicas.ts';
 import { closeServer, createServer, type Server } from './platform/http/server.ts';
 import { openLogger } from './platform/logger.ts';
@@ -86,10 +86,7 @@ type Started = {
 };
 
 async function start(config: Config, databaseUrl: string, log: Logger): Promise<Started> {
-  const applied = await migrate(databaseUrl, config.databasePooler, () =>
-    log.warn('waiting to change the schema: other transactions hold its tables'),
-  );
-  if (applied.length > 0) log.info({ applied }, 'database schema is up to date');
+  await migrateAtStart(databaseUrl, config.databasePooler, log);
   const db = openPool(databaseUrl, POOL_SIZE, config.databasePooler);
   db.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
   const { replicaUrls: urls, databasePooler: pooler } = config;

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Login } from './access/open.ts';
 import type { Config } from './config.ts';
 import { startEmbeddedPostgres } from './platform/db/embedded.ts';
-import { migrate } from './platform/db/migrate.ts';
+import { migrateAtStart } from './platform/db/migrate.ts';
 import { openLogger } from './platform/logger.ts';
 import { stopSignal } from './stop-signal.ts';
 import { sumMetrics } from './worker-metrics.ts';
@@ -35,10 +35,7 @@ export async function serveByWorkers(config: Config, banner: (config: Config, re
     process.exit(exitCode);
   };
   try {
-    const applied = await migrate(databaseUrl, config.databasePooler, () =>
-      log.warn('waiting to change the schema: other transactions hold its tables'),
-    );
-    if (applied.length > 0) log.info({ applied }, 'database schema is up to date');
+    await migrateAtStart(databaseUrl, config.databasePooler, log);
     sumMetrics();
     const start = () => cluster.fork({ DATABASE_URL: databaseUrl });
     const starting = Array.from({ length: config.workers }, start);

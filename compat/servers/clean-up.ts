@@ -24,6 +24,18 @@ export function cleanUp(): Promise<void> {
 /** Whether the end has begun: what fails from then on fails because its servers stop. */
 export const isEnding = (): boolean => running !== undefined;
 
+/** Runs a program to its end, cleans up, and exits: with 0 when it passed. */
+export async function runToEnd(name: string, main: () => Promise<boolean>): Promise<never> {
+  let passed = false;
+  try {
+    passed = await main();
+  } catch (error) {
+    if (!isEnding()) console.error(`${name}: ${(error as Error).message}`);
+  }
+  await cleanUp();
+  process.exit(passed ? 0 : 1);
+}
+
 export function cleanUpOnSignals(): void {
   for (const [signal, code] of [
     ['SIGINT', 130],

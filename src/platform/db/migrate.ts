@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import knex, { type Knex } from 'knex';
 import pg from 'pg';
+import type { Logger } from 'pino';
 import { isDatabaseError } from './database.ts';
 import type { Pooler } from './pooler.ts';
 
@@ -34,6 +35,12 @@ export async function migrate(url: string, pooler: Pooler = 'none', waits: () =>
   } finally {
     await guard.end();
   }
+}
+
+/** `migrate` for a server that starts: its log tells what was applied, and what is waited for. */
+export async function migrateAtStart(url: string, pooler: Pooler, log: Logger): Promise<void> {
+  const applied = await migrate(url, pooler, () => log.warn('waiting to change the schema: other transactions hold its tables'));
+  if (applied.length > 0) log.info({ applied }, 'database schema is up to date');
 }
 
 /** Throws one sentence that says what to do when the database's schema is not the one of this program. Changes nothing. */

@@ -1,6 +1,8 @@
 import { type Db, quickRead, run, statement } from '../../platform/db/database.ts';
+import { describingFiles } from '../provenance/model-files.ts';
 import { type OriginRows, readingOrigin } from '../provenance/origin-rows.ts';
 import { IS_PROMPT_TAG, type ModelKey } from '../registered-models/entity.ts';
+import { VERSION_COLUMNS } from './columns.ts';
 import type { ModelVersionRow } from './entity.ts';
 
 const VERSION_TO_COPY = `
@@ -14,16 +16,18 @@ const VERSION_TO_COPY = `
 const FIND = quickRead('model_version_to_copy', VERSION_TO_COPY);
 
 const ofSource = (column: string) => `(select ${column} from source)`;
-const origin = readingOrigin({
-  runId: ofSource('run_id'),
-  loggedModelId: ofSource('logged_model_id'),
-  modelId: ofSource('model_id'),
-  version: ofSource('version'),
-});
+const named = { modelId: ofSource('model_id'), version: ofSource('version') };
+const origin = readingOrigin({ runId: ofSource('run_id'), loggedModelId: ofSource('logged_model_id') });
 const FIND_WITH_ORIGIN = statement(
   'model_version_to_copy_with_origin',
-  `with source as (${VERSION_TO_COPY}), ${origin.with}
-   select source.*, (select row_to_json(origin) from (select ${origin.select}) origin) as origin from source`,
+  `with source as (${VERSION_TO_COPY}), ${origin.with},
+   copied as (
+     select ${VERSION_COLUMNS} from registered_models m join model_versions v on v.model_id = m.id
+     where m.id = ${named.modelId} and v.version = ${named.version})
+   select source.*, (select row_to_json(origin) from (
+     select ${origin.select}, (select row_to_json(copied) from copied) as version,
+       (select json_agg(file) from (${describingFiles(named)}) file) as files) origin) as origin
+   from source`,
 );
 
 /** A version that may become the source of another, and its model. */

@@ -5,9 +5,8 @@ import type { LoggedModelRow } from '../../tracking/logged-models/entity.ts';
 import { LOGGED_MODEL_COLUMNS } from '../../tracking/logged-models/store.ts';
 import { RUN_COLUMNS } from '../../tracking/runs/columns.ts';
 import type { RunRow } from '../../tracking/runs/entity.ts';
-import { VERSION_COLUMNS } from '../model-versions/columns.ts';
 import type { ModelVersionRow } from '../model-versions/entity.ts';
-import { type DescribingFile, describingFiles } from './model-files.ts';
+import type { DescribingFile } from './model-files.ts';
 
 /** What a version was made of, each null when it is not there: runs and logged models may have been removed, or never have been this server's. */
 export type OriginRows = {
@@ -15,13 +14,13 @@ export type OriginRows = {
   logged_model: LoggedModelRow | null;
   /** Of the run, or else of the logged model. */
   experiment: ExperimentRow | null;
-  version: ModelVersionRow | null;
-  /** Those of the version. */
-  files: DescribingFile[] | null;
+  /** The version that is copied, and its files that describe it; not there when none is. */
+  version?: ModelVersionRow | null;
+  files?: DescribingFile[] | null;
 };
 
-/** SQL that reads OriginRows of what the expressions name in `:scope`: common table expressions, and the columns. */
-export const readingOrigin = (of: { runId: string; loggedModelId: string; modelId: string; version: string }) => ({
+/** SQL that reads the OriginRows of the run and logged model that the expressions name in `:scope`: common table expressions, and the columns. */
+export const readingOrigin = (of: { runId: string; loggedModelId: string }) => ({
   with: `
    run as (
      select ${RUN_COLUMNS} from runs r join experiments e on e.experiment_id = r.experiment_id where r.run_id = ${of.runId} and e.scope_id = :scope),
@@ -30,36 +29,17 @@ export const readingOrigin = (of: { runId: string; loggedModelId: string; modelI
      where l.model_id = ${of.loggedModelId} and e.scope_id = :scope),
    experiment as (
      select ${EXPERIMENT_COLUMNS} from experiments e
-     where e.experiment_id = coalesce((select experiment_id from run), (select experiment_id from logged_model))),
-   copied as (
-     select ${VERSION_COLUMNS} from registered_models m join model_versions v on v.model_id = m.id
-     where m.id = ${of.modelId} and v.version = ${of.version})`,
+     where e.experiment_id = coalesce((select experiment_id from run), (select experiment_id from logged_model)))`,
   select: `
    (select row_to_json(run) from run) as run, (select row_to_json(logged_model) from logged_model) as logged_model,
-   (select row_to_json(experiment) from experiment) as experiment, (select row_to_json(copied) from copied) as version,
-   (select json_agg(file) from (${describingFiles(of)}) file) as files`,
+   (select row_to_json(experiment) from experiment) as experiment`,
 });
 
-const bound = readingOrigin({
-  runId: ':run_id',
-  loggedModelId: ':logged_model_id',
-  modelId: ':model_id::bigint',
-  version: ':version::integer',
-});
+const bound = readingOrigin({ runId: ':run_id', loggedModelId: ':logged_model_id' });
 const READ = statement('read_origin', `with ${bound.with} select ${bound.select}`);
 
-/** Reads the run and logged model of a scope ('' for none), their experiment, and the version that is copied (null for none), in any lifecycle stage. */
-export async function readOriginRows(
-  db: Db,
-  scope: number,
-  of: { runId: string; loggedModelId: string; copied: { modelId: number; version: number } | null },
-): Promise<OriginRows> {
-  const [rows] = await run<OriginRows>(db, READ, {
-    scope,
-    run_id: of.runId,
-    logged_model_id: of.loggedModelId,
-    model_id: of.copied?.modelId ?? null,
-    version: of.copied?.version ?? null,
-  });
-  return rows ?? { run: null, logged_model: null, experiment: null, version: null, files: null };
+/** Reads the run and logged model of a scope ('' for none) and their experiment, in any lifecycle stage. */
+export async function readOriginRows(db: Db, scope: number, of: { runId: string; loggedModelId: string }): Promise<OriginRows> {
+  const [rows] = await run<OriginRows>(db, READ, { scope, run_id: of.runId, logged_model_id: of.loggedModelId });
+  return rows ?? { run: null, logged_model: null, experiment: null };
 }

@@ -39,13 +39,9 @@ export type Snapshot = Origin & {
 /** A profile of a data set may be many megabytes: above this many characters its SHA-256 stands for it. */
 const LONGEST_PROFILE = 10_000;
 
-/** Reads the run, experiment, logged model and data of a source in a workspace, and the version that is to be copied, as they are now. */
-export async function readOrigin(
-  db: Db,
-  scope: Scope,
-  { runId, loggedModelId, copied = null }: { runId: string; loggedModelId: string; copied?: { modelId: number; version: number } | null },
-): Promise<Origin> {
-  return toOrigin(await readOriginRows(db, scope.id, { runId, loggedModelId, copied }), scope);
+/** Reads the run, experiment, logged model and data of a source in a workspace, as they are now. */
+export async function readOrigin(db: Db, scope: Scope, of: { runId: string; loggedModelId: string }): Promise<Origin> {
+  return toOrigin(await readOriginRows(db, scope.id, of), scope);
 }
 
 export function toOrigin(rows: OriginRows, scope: Scope): Origin {
