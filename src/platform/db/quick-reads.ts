@@ -44,19 +44,32 @@ function openLane(config: pg.PoolConfig, lost: (error: Error) => void) {
     return made;
   }
 
+  const opened = async (): Promise<pg.Client> => {
+    connecting ??= client
+      ? null
+      : connect().finally(() => {
+          connecting = null;
+        });
+    return client ?? (connecting as Promise<pg.Client>);
+  };
+
+  const ask = (open: pg.Client, asked: Asked): Promise<pg.QueryResult> => {
+    holdUntilTurnEnds((open as unknown as { connection: { stream: Socket } }).connection.stream);
+    return open.query(asked);
+  };
+
   return {
     underWay: () => underWay,
     async query(asked: Asked): Promise<pg.QueryResult> {
       underWay++;
       try {
-        connecting ??= client
-          ? null
-          : connect().finally(() => {
-              connecting = null;
-            });
-        const open = client ?? (await connecting);
-        holdUntilTurnEnds((open as unknown as { connection: { stream: Socket } }).connection.stream);
-        return await (open as pg.Client).query(asked);
+        const open = client ?? (await opened());
+        return await ask(open, asked).catch(async (error) => {
+          if (client === open && endsSession(error)) client = null;
+          if (client === open) throw error;
+          // The connection was lost, with all that were under way on it. They only read, so they may be asked again.
+          return ask(await opened(), asked);
+        });
       } finally {
         underWay--;
       }
@@ -66,6 +79,8 @@ function openLane(config: pg.PoolConfig, lost: (error: Error) => void) {
     },
   };
 }
+
+const endsSession = (error: unknown): boolean => error instanceof pg.DatabaseError && error.severity === 'FATAL';
 
 const held = new WeakSet<Socket>();
 
