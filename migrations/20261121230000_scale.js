@@ -22,7 +22,9 @@ export async function up(knex) {
   for (const [name, definition] of Object.entries(INDEXES)) await build(knex, name, definition);
   for (const [name, table] of Object.entries(STATISTICS)) {
     await knex.raw(`create statistics if not exists ${name} (mcv) on key, value, md5(value) from ${table}`);
-    await knex.raw(`analyze ${table}`);
+    // Of an empty table PostgreSQL would believe, until it grew, that it is read fastest as a whole.
+    const { rows } = await knex.raw(`select from ${table} limit 1`);
+    if (rows.length > 0) await knex.raw(`analyze ${table}`);
   }
   if (await hasTrigrams(knex)) await build(knex, 'registered_models_name_trigrams', 'on registered_models using gin (name gin_trgm_ops)');
 }

@@ -14,10 +14,14 @@ const FILES = ['MLmodel', 'requirements.txt', 'conda.yaml', 'python_env.yaml'];
 
 const IS_READABLE = `b.size <= ${MAX_BYTES} and b.damaged_timestamp is null`;
 
-/** SQL of the DescribingFiles of the version that the expressions name. */
+/**
+ * SQL of the DescribingFiles of the version that the expressions name. `offset 0` keeps PostgreSQL from beginning with the files' contents: many versions share
+ * them, and it would read the files of all of these.
+ */
 export const describingFiles = ({ modelId, version }: { modelId: string; version: string }) => `
-  select f.path, b.storage_key as key, b.sha256 from model_version_files f join blobs b on b.id = f.blob_id
-  where f.model_id = ${modelId} and f.version = ${version} and f.path in ('${FILES.join("', '")}') and ${IS_READABLE}`;
+  select f.path, b.key, b.sha256 from model_version_files f
+  cross join lateral (select b.storage_key as key, b.sha256 from blobs b where b.id = f.blob_id and ${IS_READABLE} offset 0) b
+  where f.model_id = ${modelId} and f.version = ${version} and f.path in ('${FILES.join("', '")}')`;
 
 const FIND_FILES = statement('find_describing_files', describingFiles({ modelId: ':model_id::bigint', version: ':version::integer' }));
 
