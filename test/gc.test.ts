@@ -76,6 +76,7 @@ describe('gc', () => {
     await put(server, `${run.root}/plots/same.png`, 'also in another run');
     await put(server, `${kept.root}/same.png`, 'also in another run');
     await server.post('runs/log-metric', { run_id: run.id, key: 'm', value: 1, timestamp: 1 }).expect(200);
+    await server.post('runs/log-parameter', { run_id: run.id, key: 'p', value: '1' }).expect(200);
     const name = freshName();
     const version = await register(server, name, `runs:/${run.id}/model`, { run_id: run.id });
     await server.post('runs/delete', { run_id: run.id }).expect(200);
@@ -93,6 +94,8 @@ describe('gc', () => {
     expect(await collect(server.db, blobs, optionsOf())).toEqual(told);
     expect(before - (await bytesIn(blobs))).toBe('only in the run'.length);
     await server.get('runs/get', { run_id: run.id }).expect(404);
+    const tables = ['run_metrics', 'run_latest_metrics', 'run_params', 'run_tags'].map((table) => `select run_id from ${table}`);
+    expect((await server.db.query(`select run_id from (${tables.join(' union all ')}) t where run_id = $1`, [run.id])).rows).toEqual([]);
     expect(await get(server, `${run.root}/plots/a.png`)).toBe(404);
     expect(await get(server, `${kept.root}/same.png`)).toBe('also in another run');
     expect(await get(server, `${await folderOf(server, name, version)}/MLmodel`)).toBe('in a version');

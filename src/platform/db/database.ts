@@ -35,7 +35,9 @@ export function openPool(url: string, max: number, pooler: Pooler = 'none', limi
     types,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
-    ...(pooler === 'none' ? { options: startupOptions(LIMITS) } : { Client: PoolerClient as unknown as new () => pg.ClientBase }),
+    ...(pooler === 'none'
+      ? { options: startupOptions({ ...LIMITS, ...PLANNING }) }
+      : { Client: PoolerClient as unknown as new () => pg.ClientBase }),
     application_name: 'model-commons',
     ...limits,
   };
@@ -43,8 +45,14 @@ export function openPool(url: string, max: number, pooler: Pooler = 'none', limi
   return pooler === 'none' ? sendQuickReadsTogether(pool, config) : pool;
 }
 
+/**
+ * A named statement is planned once for a connection. Planned while a table is small it would read all of it, and go on doing so when the table has grown;
+ * every statement has indices to go by. Before PostgreSQL 18 what has none is taken for so dear that it would be compiled (jit), which takes longer than to run it.
+ */
+const PLANNING = { enable_seqscan: 'off', jit: 'off' };
+
 /** Settings of a session, as a connection starts with them. */
-const startupOptions = (settings: Record<string, number>): string =>
+const startupOptions = (settings: Record<string, number | string>): string =>
   Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(' ');

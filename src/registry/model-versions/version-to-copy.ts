@@ -1,4 +1,4 @@
-import { type Db, quickRead, run, statement } from '../../platform/db/database.ts';
+import { type Db, quickRead, run } from '../../platform/db/database.ts';
 import { describingFiles } from '../provenance/model-files.ts';
 import { type OriginRows, readingOrigin } from '../provenance/origin-rows.ts';
 import { IS_PROMPT_TAG, type ModelKey } from '../registered-models/entity.ts';
@@ -18,7 +18,7 @@ const FIND = quickRead('model_version_to_copy', VERSION_TO_COPY);
 const ofSource = (column: string) => `(select ${column} from source)`;
 const named = { modelId: ofSource('model_id'), version: ofSource('version') };
 const origin = readingOrigin({ runId: ofSource('run_id'), loggedModelId: ofSource('logged_model_id') });
-const FIND_WITH_ORIGIN = statement(
+const FIND_WITH_ORIGIN = quickRead(
   'model_version_to_copy_with_origin',
   `with source as (${VERSION_TO_COPY}), ${origin.with},
    copied as (
