@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { freshName, seedModel } from './helpers/seed.ts';
 import { startTestServer } from './helpers/server.ts';
 
@@ -46,6 +46,22 @@ describe('model-versions/create', () => {
     const replies = await Promise.all(Array.from({ length: 64 }, () => create(name)));
     const numbers = replies.map(({ body }) => Number(body.model_version.version)).toSorted((a, b) => a - b);
     expect(numbers).toEqual(Array.from({ length: 64 }, (_, i) => i + 1));
+  });
+
+  it('goes on to the lock of its model after a second, however many are before it', async () => {
+    const name = await seedModel(server);
+    const atTheLock = async () =>
+      (await server.db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).rowCount;
+    const client = await server.db.connect();
+    await client.query('begin');
+    await client.query('select from registered_models where name = $1 for update', [name]);
+    const made = Promise.all(Array.from({ length: 5 }, () => create(name)));
+    await vi.waitFor(async () => expect(await atTheLock()).toBe(2));
+    await vi.waitFor(async () => expect(await atTheLock()).toBe(5), { timeout: 10_000 });
+    await client.query('commit');
+    client.release();
+    const versions = (await made).map(({ body }) => Number(body.model_version.version));
+    expect(versions.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
   });
 
   it('never gives a number again, also not after the newest was deleted', async () => {

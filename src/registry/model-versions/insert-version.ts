@@ -1,5 +1,6 @@
-import { type Db, run, statement } from '../../platform/db/database.ts';
+import { type Db, isPool, run, statement } from '../../platform/db/database.ts';
 import { doesNotExist } from '../../platform/errors.ts';
+import { inTurn } from '../../platform/in-turn.ts';
 import { lastValues } from '../../platform/names.ts';
 import type { ModelKey } from '../registered-models/entity.ts';
 import { frozenLocation } from './columns.ts';
@@ -85,6 +86,10 @@ export const versionBindings = (key: ModelKey, { source, registry, ...version }:
   ...lastValues(version.tags),
 });
 
+/** Does what bumps the number of a model's last version, which all who add one to it wait for. */
+export const afterOthers = <Result>(db: Db, { scope, name }: ModelKey, insert: () => Promise<Result>): Promise<Result> =>
+  isPool(db) ? inTurn(`${scope}/${name}`, insert) : insert();
+
 const INSERT = statement('insert_model_version', `${INSERT_VERSION} select ${INSERTED_COLUMNS} from model m, version v`);
 
 /**
@@ -93,7 +98,7 @@ const INSERT = statement('insert_model_version', `${INSERT_VERSION} select ${INS
  * Throws RESOURCE_DOES_NOT_EXIST when the scope has no model of that name.
  */
 export async function insertModelVersion(db: Db, key: ModelKey, version: VersionToInsert): Promise<InsertedVersion> {
-  const [row] = await run<InsertedVersion>(db, INSERT, versionBindings(key, version));
+  const [row] = await afterOthers(db, key, () => run<InsertedVersion>(db, INSERT, versionBindings(key, version)));
   if (!row) throw doesNotExist(`Registered Model with name=${key.name} not found`);
   return row;
 }

@@ -5,6 +5,7 @@ import { mayEnter, visiblePartsIn } from '../../access/grants.ts';
 import { type Db, run, runBuilt, sqlBuilder, statement } from '../../platform/db/database.ts';
 import { doesNotExist } from '../../platform/errors.ts';
 import {
+  afterOthers,
   INSERT_VERSION,
   INSERTED_COLUMNS,
   type InsertedVersion,
@@ -82,7 +83,7 @@ export async function insertPromotedVersion(
 ): Promise<{ written: WrittenPromotion | null; foundDigest: string | null }> {
   const { copied, folder } = version.source;
   const unknown = unknownOf(promotionId);
-  const [row] = await run<InsertedVersion & { found_digest: string | null; promotion: PromotionRow | null }>(db, PROMOTE, {
+  const bindings = {
     ...versionBindings(key, version),
     must_have_files: copied !== null || folder !== null,
     must_have_digest: copied?.digest ?? null,
@@ -98,7 +99,9 @@ export async function insertPromotedVersion(
     target: JSON.stringify(target),
     requested_by: requestedBy,
     reason,
-  });
+  };
+  type Row = InsertedVersion & { found_digest: string | null; promotion: PromotionRow | null };
+  const [row] = await afterOthers(db, key, () => run<Row>(db, PROMOTE, bindings));
   const { found_digest: foundDigest = null, promotion = null, ...inserted } = row ?? {};
   return { written: promotion && { version: inserted as InsertedVersion, promotion }, foundDigest };
 }
