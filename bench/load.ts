@@ -91,6 +91,15 @@ export type Slice = {
   failures: Record<string, number>;
 };
 
+/** The beginning of an error page or body, in one line. */
+const textOf = (body: Buffer): string =>
+  body
+    .toString()
+    .replace(/<[^>]*>|\s+/g, ' ')
+    .replace(/ +/g, ' ')
+    .trim()
+    .slice(0, 120);
+
 /** Asks on each connection again as soon as the reply is there; requests under way at the end are waited for and count. */
 export async function applyLoad({ port, next, check, connections, seconds }: Load): Promise<Slice> {
   const latencies: number[] = [];
@@ -106,7 +115,7 @@ export async function applyLoad({ port, next, check, connections, seconds }: Loa
       try {
         const reply = await connection.send(next());
         lastReplyAt = performance.now();
-        if (reply.status !== 200) throw new Error(`status ${reply.status}: ${reply.body.toString().slice(0, 200)}`);
+        if (reply.status !== 200) throw new Error(`status ${reply.status}: ${textOf(reply.body)}`);
         if (asked++ % CHECK_ONE_IN === 0) check(reply);
         bytes += reply.bytes;
         latencies.push(lastReplyAt - sentAt);

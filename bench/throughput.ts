@@ -83,6 +83,7 @@ async function measureWith(result: Throughput, operation: Operation, lanes: Prep
     const { replies } = await applyLoad({ port, next: lane.prepared.next, check: () => {}, connections, seconds: WARM_UP_SECONDS });
     lane.good += replies;
   }
+  const wrong = lanes.map((): Record<string, number> => ({}));
   for (let round = 0; round < options.rounds; round++) {
     for (const [index, lane] of alternated([...lanes.entries()], round)) {
       const { server, database } = lane.runner;
@@ -97,8 +98,12 @@ async function measureWith(result: Throughput, operation: Operation, lanes: Prep
         cpuMs: ((cpuSecondsOf(server.running.pid) - before.cpu) * 1000) / slice.replies,
         postgresMs: ((postgres() - before.postgres) * 1000) / slice.replies,
       });
-      for (const [failure, times] of Object.entries(slice.failures)) tell(result, lane.runner, `${times} times: ${failure}`);
+      const sums = wrong[index] as Record<string, number>;
+      for (const [failure, times] of Object.entries(slice.failures)) sums[failure] = (sums[failure] ?? 0) + times;
     }
+  }
+  for (const [index, { runner }] of lanes.entries()) {
+    for (const [failure, times] of Object.entries(wrong[index] ?? {})) tell(result, runner, `${times} times: ${failure}`);
   }
 }
 
