@@ -95,8 +95,7 @@ export type Slice = {
 const textOf = (body: Buffer): string =>
   body
     .toString()
-    .replace(/<[^>]*>|\s+/g, ' ')
-    .replace(/ +/g, ' ')
+    .replace(/(<[^>]*>|\s)+/g, ' ')
     .trim()
     .slice(0, 120);
 

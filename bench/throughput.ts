@@ -83,7 +83,6 @@ async function measureWith(result: Throughput, operation: Operation, lanes: Prep
     const { replies } = await applyLoad({ port, next: lane.prepared.next, check: () => {}, connections, seconds: WARM_UP_SECONDS });
     lane.good += replies;
   }
-  const wrong = lanes.map((): Record<string, number> => ({}));
   for (let round = 0; round < options.rounds; round++) {
     for (const [index, lane] of alternated([...lanes.entries()], round)) {
       const { server, database } = lane.runner;
@@ -98,12 +97,13 @@ async function measureWith(result: Throughput, operation: Operation, lanes: Prep
         cpuMs: ((cpuSecondsOf(server.running.pid) - before.cpu) * 1000) / slice.replies,
         postgresMs: ((postgres() - before.postgres) * 1000) / slice.replies,
       });
-      const sums = wrong[index] as Record<string, number>;
-      for (const [failure, times] of Object.entries(slice.failures)) sums[failure] = (sums[failure] ?? 0) + times;
     }
   }
   for (const [index, { runner }] of lanes.entries()) {
-    for (const [failure, times] of Object.entries(wrong[index] ?? {})) tell(result, runner, `${times} times: ${failure}`);
+    const times = new Map<string, number>();
+    for (const [failure, count] of result.lanes[index]?.rounds.flatMap((round) => Object.entries(round.failures)) ?? [])
+      times.set(failure, (times.get(failure) ?? 0) + count);
+    for (const [failure, count] of times) tell(result, runner, `${count} times: ${failure}`);
   }
 }
 

@@ -44,13 +44,12 @@ function openLane(config: pg.PoolConfig, lost: (error: Error) => void) {
     return made;
   }
 
-  const opened = async (): Promise<pg.Client> => {
-    connecting ??= client
-      ? null
-      : connect().finally(() => {
-          connecting = null;
-        });
-    return client ?? (connecting as Promise<pg.Client>);
+  const opened = (): pg.Client | Promise<pg.Client> => {
+    if (client) return client;
+    connecting ??= connect().finally(() => {
+      connecting = null;
+    });
+    return connecting;
   };
 
   const ask = (open: pg.Client, asked: Asked): Promise<pg.QueryResult> => {
@@ -63,7 +62,7 @@ function openLane(config: pg.PoolConfig, lost: (error: Error) => void) {
     async query(asked: Asked): Promise<pg.QueryResult> {
       underWay++;
       try {
-        const open = client ?? (await opened());
+        const open = await opened();
         return await ask(open, asked).catch(async (error) => {
           if (client === open && endsSession(error)) client = null;
           if (client === open) throw error;
