@@ -94,6 +94,7 @@ async function start(config: Config, databaseUrl: string, log: Logger): Promise<
   const blobs = await openBlobStore(config.artifactsUrl, config.artifactStores).catch((error: Error) => {
     throw new Error(`ARTIFACTS_URL: ${config.artifactsUrl} cannot be used (${error.message}).`);
   });
+  blobs.warmUp?.();
   const observation = await observe(config.observe, log);
   const { watch, metricsText, pool, attempted } = observation;
   pool('primary', db);

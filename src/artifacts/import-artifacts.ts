@@ -169,7 +169,11 @@ async function store(
     }
   }
   const body = Readable.from(counted(await open(), onBytes), { objectMode: false });
-  return { blob: await blobs.write(body), outcome: 'copied' };
+  try {
+    return { blob: await blobs.write(body), outcome: 'copied' };
+  } finally {
+    body.destroy();
+  }
 }
 
 async function* counted(body: Readable, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {

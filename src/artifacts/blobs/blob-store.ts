@@ -15,6 +15,8 @@ export type PartsUpload = { key: string; uploadId: string };
 
 /** Where the bytes of artifacts lie. Keys are made by the store; a blob is written once and never changed. */
 export type BlobStore = {
+  /** Starts what the first write would wait for, if there is anything. */
+  warmUp?(): void;
   /**
    * Stores a stream to its end and makes it durable; resolves only then. When the stream fails, nothing is kept and the error is passed on.
    * Nobody else may use the chunks of the stream: their memory may be let go.

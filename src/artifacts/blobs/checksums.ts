@@ -9,7 +9,7 @@ export const PIECE_BYTES = 1024 * 1024;
 export type Checksums = { size: number; sha256: string; pieceCrcs: Buffer };
 
 /** Takes the chunks of a blob in order; ask for `result` after the last. */
-export function checksummer(): { add(chunk: Buffer): void; result(): Checksums } {
+export function checksummer(): { add(chunk: Uint8Array): void; result(): Checksums } {
   const hash = createHash('sha256');
   const crcs: number[] = [];
   let size = 0;
@@ -33,11 +33,11 @@ export function checksummer(): { add(chunk: Buffer): void; result(): Checksums }
 }
 
 /** Cuts a chunk that begins at byte `at` of its blob where pieces end. */
-export function* splitAtPieces(chunk: Buffer, at: number): Generator<Buffer> {
+export function* splitAtPieces<Chunk extends Uint8Array>(chunk: Chunk, at: number): Generator<Chunk> {
   let start = 0;
   while (start < chunk.length) {
     const end = Math.min(chunk.length, start + PIECE_BYTES - ((at + start) % PIECE_BYTES));
-    yield chunk.subarray(start, end);
+    yield chunk.subarray(start, end) as Chunk;
     start = end;
   }
 }

@@ -1,103 +1,87 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { type Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, type Readable } from 'node:stream';
 import { MlflowError } from '../../platform/errors.ts';
-import { letGo } from './let-go.ts';
+import type { Checksums } from './checksums.ts';
+import { startUpload, type ThreadUpload } from './write-threads.ts';
 
-const SINGLE_WRITE_BYTES = 1024 * 1024;
-// A write of each chunk of 64 KiB by itself is bound by the ways to the disk and back.
-const BATCH_BYTES = 512 * 1024;
+// By itself, each chunk of 64 KiB would be bound by the ways to the thread and to the disk.
+const BATCH_BYTES = 1024 * 1024;
 
 /**
  * Stores a stream as a new durable file: after this its bytes and its name are on the disk even if the machine loses power. One of up to 1 MiB
- * goes to `file` with a single write; a larger one grows as `upload` and is moved when all of it is there. `onChunk` sees all of it in order; the memory of
- * the chunks is let go. Holds 1.5 MiB at the most. When it fails, either file may be there.
+ * is created as `file`; a larger one grows as `upload` and is moved when all of it is there. The memory of the chunks is let go. Holds 2 MiB at the most.
+ * When it fails, neither file is there, and the stream stays open, so that its sender can be answered. Rejects as the stream, or with what the system said.
  */
-export async function storeStream(body: Readable, upload: string, file: string, onChunk: (chunk: Buffer) => void): Promise<void> {
+export async function storeStream(body: Readable, upload: string, file: string): Promise<Checksums> {
   let held: Buffer[] = [];
   let length = 0;
-  let handle: fs.FileHandle | undefined;
-  let writing = Promise.resolve();
-  const writeHeld = async () => {
+  let started: ThreadUpload | undefined;
+  let adding: Promise<unknown> = Promise.resolve();
+  const takeHeld = () => {
     const chunks = held;
     [held, length] = [[], 0];
-    handle ??= await fs.open(upload, 'wx', 0o640);
-    await writing;
-    writing = writeAll(handle, chunks);
-    // It is awaited later; until then its failure has nobody who listens.
-    writing.catch(() => {});
+    return chunks;
   };
-  const batches = new Writable({
-    highWaterMark: SINGLE_WRITE_BYTES,
-    write(chunk: Buffer, _, done) {
-      onChunk(chunk);
-      if (length > 0 && length + chunk.length > (handle ? BATCH_BYTES : SINGLE_WRITE_BYTES)) writeHeld().then(() => done(), done);
-      else done();
+  const start = () => {
+    started ??= startUpload([upload, file]);
+    return started;
+  };
+  /** Resolves when the batch before this one is written. */
+  const addHeld = (): Promise<unknown> => {
+    const [chunks, before] = [takeHeld(), adding];
+    const thread = start();
+    adding = before.then(() => thread.add(chunks));
+    // It is awaited later; until then its failure has nobody who listens.
+    adding.catch(() => {});
+    return before;
+  };
+  try {
+    await forEachChunk(body, (chunk) => {
+      const added = length > 0 && length + chunk.length > BATCH_BYTES ? addHeld() : undefined;
       held.push(chunk);
       length += chunk.length;
-    },
+      return added;
+    });
+    await adding;
+    return await start().finish(takeHeld());
+  } catch (error) {
+    await adding.catch(() => {});
+    // What cannot be removed is left to the sweep of what broken-off uploads left behind.
+    await started?.remove().catch(() => {});
+    throw error;
+  }
+}
+
+/** Hands over each chunk; the next comes after the promise, if it gave one. With a pipeline, an upload takes a tenth more of processor time. */
+function forEachChunk(body: Readable, take: (chunk: Buffer) => Promise<unknown> | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (error?: Error | null) => {
+      body.off('data', read);
+      if (error) reject(error);
+      else resolve();
+    };
+    const read = (chunk: Buffer) => {
+      const taken = take(chunk);
+      if (!taken) return;
+      body.pause();
+      taken.then(() => body.resume(), end);
+    };
+    finished(body, { writable: false }, end);
+    body.on('data', read);
   });
-  try {
-    await pipeline(body, batches);
-    if (!handle) return await createSynced(file, held);
-    await writeHeld();
-    await writing;
-    await moveAndSync(handle, upload, file);
-  } finally {
-    await writing.catch(() => {});
-    await handle?.close();
-  }
 }
 
-async function writeAll(handle: fs.FileHandle, chunks: Buffer[]): Promise<void> {
-  if (chunks.length === 0) return;
-  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const { bytesWritten } = await handle.writev(chunks);
-  // A disk that fills up takes a part: the next try says why.
-  if (bytesWritten < length) await writeAll(handle, [Buffer.concat(chunks).subarray(bytesWritten)]);
-  letGo(chunks);
-}
-
-// A write returns when the bytes are on the disk.
-const CREATE_SYNCED = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_DSYNC;
-
-async function createSynced(file: string, chunks: Buffer[]): Promise<void> {
-  const handle = await inFolder(file, () => fs.open(file, CREATE_SYNCED, 0o640));
-  try {
-    await Promise.all([writeAll(handle, chunks), syncFolder(path.dirname(file))]);
-  } finally {
-    // Nobody waits for it: the bytes are on the disk, or it failed.
-    handle.close().catch(() => {});
-  }
-}
-
-/**
- * After this the open file, with what was written to it, is at its new place even if the machine loses power. It is renamed before it is synced, so
- * that both go to the disk in one commit of the file system's journal instead of two; after a loss of power a file that is not whole may lie there.
- */
-async function moveAndSync(handle: fs.FileHandle, from: string, to: string): Promise<void> {
-  await inFolder(to, () => fs.rename(from, to));
-  await Promise.all([handle.datasync(), syncFolder(path.dirname(to))]);
+/** Makes folders below a parent which is there, durably. */
+export async function makeFolders(parent: string, names: string[]): Promise<void> {
+  for (const name of names) await fs.mkdir(path.join(parent, name), { recursive: true });
+  await syncFolder(parent);
 }
 
 /** After this a file that is on the disk already is at its new place even if the machine loses power. */
 export async function moveDurably(from: string, to: string): Promise<void> {
-  await inFolder(to, () => fs.rename(from, to));
+  await fs.rename(from, to);
   await syncFolder(path.dirname(to));
-}
-
-/** Does what puts a file into a folder, which is made, durably, when it is not there. */
-async function inFolder<T>(file: string, put: () => Promise<T>): Promise<T> {
-  try {
-    return await put();
-  } catch (error) {
-    nullIfMissing(error);
-    const folder = path.dirname(file);
-    await fs.mkdir(folder, { recursive: true });
-    await syncFolder(path.dirname(folder));
-    return put();
-  }
 }
 
 async function syncFolder(folder: string): Promise<void> {

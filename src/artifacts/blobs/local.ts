@@ -4,9 +4,12 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { BlobStore } from './blob-store.ts';
-import { type Checksums, checksummer, checksumsOf, PIECE_BYTES } from './checksums.ts';
-import { moveDurably, nullIfMissing, storeStream, toStoreError } from './durable-files.ts';
+import { type Checksums, checksumsOf, PIECE_BYTES } from './checksums.ts';
+import { makeFolders, moveDurably, nullIfMissing, storeStream, toStoreError } from './durable-files.ts';
 import { openLocalParts } from './local-parts.ts';
+import { startThread } from './write-threads.ts';
+
+const SHARDS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
  * Keeps blobs in a folder: `blobs/ab/<key>`, synced to the disk; a large one is written as `uploads/<key>` first. What a server has named a blob is
@@ -17,19 +20,17 @@ export async function openLocalStore(folder: string): Promise<BlobStore> {
   const [blobs, uploads, partsFolder] = ['blobs', 'uploads', 'parts'].map((name) => path.join(folder, name)) as [string, string, string];
   const fileOf = (key: string) => path.join(blobs, key.slice(0, 2), key);
   for (const made of [blobs, uploads, partsFolder]) await fs.mkdir(made, { recursive: true });
+  await makeFolders(blobs, SHARDS);
 
   return {
+    warmUp: startThread,
     async write(body) {
       const key = randomUUID();
-      const upload = path.join(uploads, key);
-      const { add, result } = checksummer();
       try {
-        await storeStream(body, upload, fileOf(key), add);
+        return { key, ...(await storeStream(body, path.join(uploads, key), fileOf(key))) };
       } catch (error) {
-        for (const file of [upload, fileOf(key)]) await fs.rm(file, { force: true });
         throw toStoreError(error);
       }
-      return { key, ...result() };
     },
     async adopt(file) {
       const key = randomUUID();
