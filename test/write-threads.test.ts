@@ -55,7 +55,9 @@ it.each([
 
 it('keeps uploads apart that come at once, more of them than threads, and some broken off', async () => {
   const bodies = Array.from({ length: 24 }, (_, i) => randomBytes(i % 3 === 0 ? 10_000 : (i % 5) * MIB + i));
-  const before = (await fs.readdir(server.artifactDir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+  const countFiles = async () =>
+    (await fs.readdir(server.artifactDir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+  const before = await countFiles();
   const sent = bodies.map(async (body, i) => {
     if (i % 4 > 0) return (await put(`many/${i}`, body)).status;
     const broken = new ReadableStream({
@@ -71,9 +73,5 @@ it('keeps uploads apart that come at once, more of them than threads, and some b
   });
   expect(await Promise.all(sent)).toEqual(bodies.map((_, i) => (i % 4 > 0 ? 200 : null)));
   for (const [i, body] of bodies.entries()) expect(await etagOf(`many/${i}`)).toBe(i % 4 > 0 ? etagFor(body) : null);
-  await expect
-    .poll(
-      async () => (await fs.readdir(server.artifactDir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length,
-    )
-    .toBe(before + bodies.length * 0.75);
+  await expect.poll(countFiles).toBe(before + bodies.length * 0.75);
 });

@@ -3,10 +3,8 @@ import path from 'node:path';
 import { finished, type Readable } from 'node:stream';
 import { MlflowError } from '../../platform/errors.ts';
 import type { Checksums } from './checksums.ts';
+import { SLAB_BYTES } from './slabs.ts';
 import { startUpload, type ThreadUpload } from './write-threads.ts';
-
-// By itself, each chunk of 64 KiB would be bound by the ways to the thread and to the disk.
-const BATCH_BYTES = 1024 * 1024;
 
 /**
  * Stores a stream as a new durable file: after this its bytes and its name are on the disk even if the machine loses power. One of up to 1 MiB
@@ -38,7 +36,8 @@ export async function storeStream(body: Readable, upload: string, file: string):
   };
   try {
     await forEachChunk(body, (chunk) => {
-      const added = length > 0 && length + chunk.length > BATCH_BYTES ? addHeld() : undefined;
+      // By itself, each chunk of 64 KiB would be bound by the ways to the thread and to the disk.
+      const added = length > 0 && length + chunk.length > SLAB_BYTES ? addHeld() : undefined;
       held.push(chunk);
       length += chunk.length;
       return added;
@@ -72,9 +71,11 @@ function forEachChunk(body: Readable, take: (chunk: Buffer) => Promise<unknown> 
   });
 }
 
-/** Makes folders below a parent which is there, durably. */
+/** Makes the folders that are missing below a parent which is there, durably. */
 export async function makeFolders(parent: string, names: string[]): Promise<void> {
-  for (const name of names) await fs.mkdir(path.join(parent, name), { recursive: true });
+  const there = new Set(await fs.readdir(parent));
+  // Another server may make them meanwhile.
+  for (const name of names) if (!there.has(name)) await fs.mkdir(path.join(parent, name), { recursive: true });
   await syncFolder(parent);
 }
 

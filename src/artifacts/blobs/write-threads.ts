@@ -20,7 +20,7 @@ const UPLOADS_EACH = 4;
 const LIMITS = { maxYoungGenerationSizeMb: 1 };
 const IS_BUILT = import.meta.filename.endsWith('.js');
 // As in tests. Node.js 20 does not hand what reads TypeScript on to threads.
-const FROM_SOURCE = `import('tsx/esm/api').then(({ register }) => (register(), import('${new URL('./write-thread.ts', import.meta.url)}')))`;
+const FROM_SOURCE = `import('tsx/esm/api').then(({ register }) => (register(), import(${JSON.stringify(new URL('./write-thread.ts', import.meta.url))})))`;
 const threads = new Set<Thread>();
 let uploadsSoFar = 0;
 
